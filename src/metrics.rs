@@ -1,0 +1,143 @@
+//! Every metric name and label in one place, one field a happening. In: calls from all rooms. Out: OpenMetrics text for `/metrics`.
+//! Counters only ever grow; accepted = stored + dead letters + replays + in flight is an arithmetic that tests check.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+type GaugeI = Gauge<i64, AtomicI64>;
+type CounterU = Counter<u64, AtomicU64>;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Reason {
+    /// The field at fault, `body`, or the kind of refusal: a closed set.
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Partition {
+    pub partition: i32,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Status {
+    pub status: u16,
+}
+
+/// All series of the process.
+pub struct Metrics {
+    registry: Registry,
+    pub ingest_requests: Family<Status, CounterU>,
+    pub accepted_records: CounterU,
+    pub rejected_records: Family<Reason, CounterU>,
+    pub replaced_nuls: CounterU,
+    pub queued_bytes: GaugeI,
+    pub body_bytes_in_flight: GaugeI,
+    pub stored_records: CounterU,
+    pub repeated_records: CounterU,
+    pub dead_letters: CounterU,
+    pub batches: CounterU,
+    pub batch_rows: Histogram,
+    pub batch_seconds: Histogram,
+    pub writer_retries: Family<Reason, CounterU>,
+    pub consumer_lag: Family<Partition, GaugeI>,
+    pub halted_partitions: GaugeI,
+    pub searches: Family<Status, CounterU>,
+    pub search_seconds: Histogram,
+    pub search_rows_read: CounterU,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let seconds = || Histogram::new(exponential_buckets(0.000_5, 2.0, 16));
+        let mut registry = Registry::with_prefix("log_ingestor");
+        macro_rules! series {
+            ($name:literal, $help:literal, $metric:expr) => {{
+                let metric = $metric;
+                registry.register($name, $help, metric.clone());
+                metric
+            }};
+        }
+        let ingest_requests =
+            series!("ingest_requests", "Requests to /public/ingest by status", Family::default());
+        let accepted_records = series!("accepted_records", "Records answered 202", CounterU::default());
+        let rejected_records =
+            series!("rejected_records", "Records handed back, by reason", Family::default());
+        let replaced_nuls =
+            series!("replaced_nuls", "U+0000 characters replaced by U+FFFD", CounterU::default());
+        let queued_bytes =
+            series!("queued_bytes", "Bytes of records between door and durability", GaugeI::default());
+        let body_bytes_in_flight = series!(
+            "body_bytes_in_flight",
+            "Bytes of request bodies being read and parsed",
+            GaugeI::default()
+        );
+        let stored_records = series!("stored_records", "Records committed to Postgres", CounterU::default());
+        let repeated_records = series!(
+            "repeated_records",
+            "Records not stored again because their key or id is stored already",
+            CounterU::default()
+        );
+        let dead_letters =
+            series!("dead_letters", "Lines put into the table dead_letters", CounterU::default());
+        let batches = series!("batches", "Transactions of the writer", CounterU::default());
+        let batch_rows =
+            series!("batch_rows", "Rows of a batch", Histogram::new(exponential_buckets(1.0, 2.0, 12)));
+        let batch_seconds = series!("batch_seconds", "Seconds from BEGIN to COMMIT of a batch", seconds());
+        let writer_retries = series!("writer_retries", "Batches tried again, by reason", Family::default());
+        let consumer_lag =
+            series!("consumer_lag", "Messages in the broker that are not stored yet", Family::default());
+        let halted_partitions = series!(
+            "halted_partitions",
+            "Partitions that stand still because going on would lose records",
+            GaugeI::default()
+        );
+        let searches = series!("searches", "Searches by status", Family::default());
+        let search_seconds = series!("search_seconds", "Seconds of a search", seconds());
+        let search_rows_read = series!("search_rows_read", "Rows read by searches", CounterU::default());
+        Self {
+            registry,
+            ingest_requests,
+            accepted_records,
+            rejected_records,
+            replaced_nuls,
+            queued_bytes,
+            body_bytes_in_flight,
+            stored_records,
+            repeated_records,
+            dead_letters,
+            batches,
+            batch_rows,
+            batch_seconds,
+            writer_retries,
+            consumer_lag,
+            halted_partitions,
+            searches,
+            search_seconds,
+            search_rows_read,
+        }
+    }
+
+    /// The OpenMetrics text; counters carry the suffix `_total`.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to a string succeeds");
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

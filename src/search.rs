@@ -1,0 +1,1 @@
+//! `GET /`, `/api/logs`, `/logs/{id}`: finds records.
