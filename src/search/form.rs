@@ -43,8 +43,8 @@ const FIELDS: [(&str, &str, &str, &str); 10] = [
     ("traceId", "traceId", "abc-xyz-123", ""),
     ("spanId", "spanId", "span-456", ""),
     ("metadata.parentResourceId", "metadata.parentResourceId", "server-0987", ""),
-    ("from", "from", "24h or 2026-01-31T08:00:00Z", ""),
-    ("to", "to (exclusive)", "15m or 2026-01-31T09:00:00Z", ""),
+    ("from", "from", "24h, or a moment", ""),
+    ("to", "to", "15m, or a moment", ""),
     ("limit", "limit", "50", ""),
 ];
 
