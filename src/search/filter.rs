@@ -105,8 +105,8 @@ impl Bound {
         match self {
             Self::At(at) => at,
             Self::Ago { amount, unit } => {
-                let micros = i64::from(amount) * unit.seconds() * 1_000_000;
-                Timestamp((now.0 - micros).max(super::cursor::MICROS_MIN))
+                let micros = (i64::from(amount) * unit.seconds()).saturating_mul(1_000_000);
+                Timestamp(now.0.saturating_sub(micros).max(super::cursor::MICROS_MIN))
             }
         }
     }
