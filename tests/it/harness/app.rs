@@ -135,7 +135,8 @@ impl Plan {
         self.complete().await;
         let log = run::fresh_folder("app").join("log");
         let errors = std::fs::File::create(&log).expect("the log can be written");
-        let mut child = self.command().stdout(Stdio::piped()).stderr(errors).spawn().expect("the binary starts");
+        let mut child =
+            self.command().stdout(Stdio::piped()).stderr(errors).spawn().expect("the binary starts");
         run::started(child.id());
         let stdout = child.stdout.take().expect("stdout is piped");
         let (port_found, port_wanted) = tokio::sync::oneshot::channel();
@@ -357,7 +358,8 @@ impl TestApp {
                 let accepted = count("accepted_records").await;
                 let (stored, repeated) = (count("stored_records").await, count("repeated_records").await);
                 let dead = count("dead_letters").await;
-                sums = format!("accepted {accepted}, stored {stored}, repeated {repeated}, dead letters {dead}");
+                sums =
+                    format!("accepted {accepted}, stored {stored}, repeated {repeated}, dead letters {dead}");
                 if accepted == stored + repeated + dead {
                     return;
                 }

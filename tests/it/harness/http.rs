@@ -64,7 +64,11 @@ impl Answer {
         let stored = self.json["stored"].as_str().expect("a 503 of the door carries `stored`");
         assert!(matches!(stored, "no" | "unknown"), "stored: {stored}");
         if stored == "unknown" {
-            assert!(self.json["batchId"].is_string(), "an unknown outcome carries a batchId: {}", self.text());
+            assert!(
+                self.json["batchId"].is_string(),
+                "an unknown outcome carries a batchId: {}",
+                self.text()
+            );
         }
         stored
     }

@@ -108,7 +108,8 @@ impl Kafka {
     /// The number of partitions; 0 if there is no such topic.
     pub fn partitions(&self, topic: &str) -> usize {
         let consumer: BaseConsumer = self.client();
-        let found = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).expect("the broker answers");
+        let found =
+            consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).expect("the broker answers");
         found.topics().first().map_or(0, |topic| topic.partitions().len())
     }
 

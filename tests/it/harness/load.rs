@@ -42,7 +42,11 @@ pub struct Entry {
 
 impl Entry {
     pub fn body(&self) -> String {
-        if self.records == 1 { named(&format!("{}-0", self.prefix)).to_string() } else { many(&self.prefix, self.records) }
+        if self.records == 1 {
+            named(&format!("{}-0", self.prefix)).to_string()
+        } else {
+            many(&self.prefix, self.records)
+        }
     }
 
     pub fn content_type(&self) -> &'static str {
@@ -181,9 +185,18 @@ pub async fn check(ledger: &[Entry], database: &Database) {
         };
         if !legal {
             let (some, most) = (counts.iter().filter(|count| **count > 0).count(), counts.iter().max());
-            faults.push(format!("{:?}: {some} of {} stored, at most {most:?} times", entry.outcome, entry.records));
+            faults.push(format!(
+                "{:?}: {some} of {} stored, at most {most:?} times",
+                entry.outcome, entry.records
+            ));
         }
     }
-    assert!(faults.is_empty(), "{} of {} requests: {:#?}", faults.len(), ledger.len(), &faults[..faults.len().min(10)]);
+    assert!(
+        faults.is_empty(),
+        "{} of {} requests: {:#?}",
+        faults.len(),
+        ledger.len(),
+        &faults[..faults.len().min(10)]
+    );
     assert_eq!(known, stored.len(), "rows that nobody sent");
 }

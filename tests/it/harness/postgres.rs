@@ -34,7 +34,10 @@ impl Postgres {
             let port = server.port;
             let migrate = async move {
                 let admin = connect(port, "postgres").await;
-                admin.batch_execute("create database template").await.expect("a fresh server has no template");
+                admin
+                    .batch_execute("create database template")
+                    .await
+                    .expect("a fresh server has no template");
                 let config = url.parse().expect("the URL is well-formed");
                 log_ingestor::db::migrate(&config).await.expect("migrations run on a fresh database");
             };
@@ -69,7 +72,10 @@ impl Postgres {
                 return server;
             }
         }
-        panic!("Postgres does not start: {}", std::fs::read_to_string(folder.join("log")).unwrap_or_default());
+        panic!(
+            "Postgres does not start: {}",
+            std::fs::read_to_string(folder.join("log")).unwrap_or_default()
+        );
     }
 
     pub fn url(&self, database: &str) -> String {

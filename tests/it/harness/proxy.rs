@@ -142,7 +142,7 @@ impl Link {
 
 /// Whether a simple-query message that ends in `commit` is in the chunk (the column "commit" stands in quotes and does not count).
 fn commits(chunk: &[u8]) -> bool {
-    chunk.windows(7).any(|window| {
-        window[..6].eq_ignore_ascii_case(b"commit") && matches!(window[6], b'\0' | b';')
-    })
+    chunk
+        .windows(7)
+        .any(|window| window[..6].eq_ignore_ascii_case(b"commit") && matches!(window[6], b'\0' | b';'))
 }
