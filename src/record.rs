@@ -1,9 +1,12 @@
 //! A log record and its parts as types that cannot hold a wrong value. Pure: no I/O, no clock; what is "now" is passed in.
 
-pub mod id;
 pub mod level;
-pub mod rules;
 pub mod timestamp;
+pub mod id;
+pub mod rules;
+pub mod metadata;
+pub mod json;
+pub mod rows;
 
 use std::borrow::Cow;
 

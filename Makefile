@@ -1,0 +1,33 @@
+# Two commands are enough: `make run` and `make test`. `make` alone lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help run run-kafka test check spike-test stress-test screenshot
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## install what is missing, build, start on http://127.0.0.1:1323
+	@exec scripts/run.sh
+
+run-kafka: ## the same behind an Apache Kafka of its own
+	@exec scripts/run-kafka.sh
+
+test: ## install what is missing, run all tests on private servers
+	@scripts/install.sh postgres kafka chromium build
+	@scripts/kafka.sh fetch >/dev/null
+	@cargo test --locked
+
+check: ## formatting, lints, licences, shell scripts
+	@cargo fmt --check
+	@cargo clippy --locked --all-targets -- -D warnings
+	@scripts/check-licences.sh
+	@! scripts/check-licences.sh tests/fixtures/licences-bad.txt >/dev/null || { echo "check-licences.sh cannot fail"; exit 1; }
+	@for script in scripts/*.sh .ci/run; do bash -n $$script || exit 1; done
+
+spike-test: ## k6: 100, 1,400, 100 users of single records, then accepted = stored
+	@exec scripts/load.sh k6/spike-test.js
+
+stress-test: ## k6: batches and searches mixed, then accepted = stored
+	@exec scripts/load.sh k6/stress-test.js
+
+screenshot: ## take docs/screenshot.png anew
+	@exec scripts/screenshot.sh

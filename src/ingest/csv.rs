@@ -1,0 +1,125 @@
+//! CSV rows to drafts. Header names are field names; `metadata.a.b` columns nest, a `metadata` column holds JSON, an empty cell is
+//! absent. Quoting is RFC 4180's.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value, value::RawValue};
+
+use super::{
+    element::{Unknown, describe},
+    parse::{Item, Malformed, Sink},
+};
+use crate::record::rules::{Draft, Fault, excerpt};
+
+/// Reads the header and hands each data row to the sink.
+pub fn rows(body: &[u8], unknown: Unknown, sink: &mut Sink<'_>) -> Result<(), Malformed> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(body);
+    let syntax = |error: csv::Error| Malformed::Syntax(format!("not CSV: {error}"));
+    let header = reader.headers().map_err(syntax)?.clone();
+    let mut row = csv::ByteRecord::new();
+    let mut index = 0;
+    while reader.read_byte_record(&mut row).map_err(syntax)? {
+        let draft = draft(&header, &row, unknown);
+        let escapes = row.as_slice().iter().filter(|byte| **byte < 0x20 || matches!(byte, b'"' | b'\\')).count();
+        if sink(Item { index, bytes: row.as_slice().len() + 5 * escapes, draft }).is_break() {
+            return Ok(());
+        }
+        index += 1;
+    }
+    Ok(())
+}
+
+fn draft<'a>(header: &'a csv::StringRecord, row: &'a csv::ByteRecord, unknown: Unknown) -> Result<Draft<'a>, Fault> {
+    if row.len() != header.len() {
+        let text = format!("expected {} cells as in the header, got {}", header.len(), row.len());
+        return Err(Fault::new("record", text));
+    }
+    let mut draft = Draft::default();
+    let mut nested = Map::new();
+    for (name, cell) in header.iter().zip(row) {
+        if cell.is_empty() {
+            continue;
+        }
+        let name = name.trim();
+        let cell = std::str::from_utf8(cell).map_err(|_| Fault::new(excerpt(name), "invalid UTF-8"))?;
+        let text = Some(Cow::Borrowed(cell));
+        match name {
+            "level" => draft.level = text,
+            "message" => draft.message = text,
+            "resourceId" => draft.resource_id = text,
+            "timestamp" => draft.timestamp = text,
+            "traceId" => draft.trace_id = text,
+            "spanId" => draft.span_id = text,
+            "commit" => draft.commit = text,
+            "id" => draft.client_id = text,
+            "metadata" => {
+                let raw: &RawValue = serde_json::from_str(cell)
+                    .map_err(|error| Fault::new("metadata", format!("not JSON: {}", describe(&error))))?;
+                draft.metadata = Some(Cow::Borrowed(raw.get())).filter(|json| json != "null");
+            }
+            _ => match name.strip_prefix("metadata.") {
+                Some(path) => nest(&mut nested, path, cell),
+                None if unknown == Unknown::Reject => {
+                    return Err(Fault::new(excerpt(name), "not a field of a record"));
+                }
+                None => nest_at(&mut nested, name, cell),
+            },
+        }
+    }
+    let json = |value: &Value| Cow::Owned(value.to_string());
+    draft.extra = nested.iter().map(|(name, value)| (json(&Value::from(name.as_str())), json(value))).collect();
+    Ok(draft)
+}
+
+/// Puts a cell at the end of a dotted path; a column that already stands in the way gives way.
+fn nest(map: &mut Map<String, Value>, path: &str, cell: &str) {
+    match path.split_once('.') {
+        None => nest_at(map, path, cell),
+        Some((step, rest)) => {
+            let slot = map.entry(step).or_insert_with(|| Value::Object(Map::new()));
+            if !slot.is_object() {
+                *slot = Value::Object(Map::new());
+            }
+            if let Value::Object(inner) = slot {
+                nest(inner, rest, cell);
+            }
+        }
+    }
+}
+
+fn nest_at(map: &mut Map<String, Value>, name: &str, cell: &str) {
+    map.insert(name.to_owned(), Value::from(cell));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::parse::{Format, records};
+
+    #[test]
+    fn columns_nest_and_empty_cells_are_absent() {
+        let body = "level,message,metadata.a.b,metadata.a.c,metadata,colour,traceId\n\
+            info,\"two\nlines, \"\"quoted\"\"\",1,,\"{\"\"k\"\":[1]}\",red,\n\
+            info,short\n\
+            warn,x,,,{,,t\n";
+        let mut seen = Vec::new();
+        records(Format::Csv, body.as_bytes(), Unknown::Keep, 10, &mut |item| {
+            seen.push(item.draft.map(|draft| {
+                assert_eq!(draft.trace_id, None);
+                let extra: Vec<_> = draft.extra.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+                (draft.message.unwrap().into_owned(), draft.metadata.unwrap().into_owned(), extra.join(","))
+            }));
+        })
+        .unwrap();
+        let good = ("two\nlines, \"quoted\"".to_owned(), "{\"k\":[1]}".to_owned(), r#""a":{"b":"1"},"colour":"red""#.to_owned());
+        assert_eq!(seen[0], Ok(good));
+        assert_eq!(seen[1], Err(Fault::new("record", "expected 7 cells as in the header, got 2")));
+        assert!(seen[2].as_ref().unwrap_err().error.starts_with("not JSON: EOF"));
+    }
+
+    #[test]
+    fn a_header_alone_holds_no_record() {
+        let outcome = records(Format::Csv, b"level,message\n", Unknown::Keep, 10, &mut |_| ());
+        assert_eq!(outcome, Err(Malformed::Empty));
+    }
+}
