@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App as ActixApp, HttpServer, dev::ServerHandle, dev::Service, web};
+use actix_web::{App as ActixApp, HttpRequest, HttpServer, dev::ServerHandle, dev::Service, web};
 use deadpool_postgres::Pool;
 use tokio::{
     sync::watch,
@@ -92,7 +92,7 @@ impl App {
         let socket = TcpListener::bind(listen).map_err(|error| StartError::Listen(listen, error))?;
         let address = socket.local_addr().map_err(|error| StartError::Listen(listen, error))?;
         let (database, postgres) = match &config.database {
-            DatabaseConfig::Url(config) => (config.clone(), None),
+            DatabaseConfig::Url(config) => (config.as_ref().clone(), None),
             DatabaseConfig::Private { data_dir } => {
                 let server = PrivatePostgres::start(data_dir).await?;
                 (server.config(), Some(server))
@@ -327,7 +327,9 @@ fn serve(
             })
             .wrap(search::page_headers())
             .configure(|service| rooms.routes(service))
-            .default_service(web::to(search::not_found))
+            .default_service(web::to(
+                |request: HttpRequest| async move { search::answer::not_found(&request) },
+            ))
     })
     .listen(socket)?
     .disable_signals()

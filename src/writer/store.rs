@@ -392,7 +392,7 @@ impl Session {
         .await;
         // When the server has refused the data, its reason comes only now.
         let finished = sink.finish().await;
-        finished.and_then(|_| sent)
+        finished.and(sent)
     }
 }
 
