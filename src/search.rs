@@ -188,11 +188,6 @@ async fn read_and_find_one(request: &HttpRequest, state: &State) -> Result<Row, 
     find::find_one(state, RecordId(id)).await
 }
 
-/// Answers what nobody else does.
-pub async fn not_found(request: HttpRequest) -> HttpResponse {
-    answer::not_found(&request)
-}
-
 /// Logs the cause of an error once, here at the edge.
 fn logged(error: &SearchError) -> &SearchError {
     if let Some(cause) = error.cause() {
