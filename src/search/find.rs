@@ -32,6 +32,8 @@ const LEAVES_MAX: usize = 16;
 const TRACE_ROWS_MAX: i64 = 10_000;
 /// How long a search waits for others to end.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
+/// What a statement gets at least while nothing was read: however small the budget, there must be progress.
+const START_TIME_MIN: Duration = Duration::from_millis(250);
 /// With less than this left there is no point in another statement.
 const REST_MIN: Duration = Duration::from_millis(5);
 
@@ -126,7 +128,9 @@ pub async fn find_one(state: &State, id: RecordId) -> Result<Row, SearchError> {
     let _turn = turn(state).await?;
     let mut session = Session::open(&state.pool).await?;
     let values = vec![Value::Time(from), Value::Time(Timestamp(from.0 + 1_000)), Value::Id(id.0)];
-    let rows = session.query(&Statement { text: sql::ONE.to_owned(), values }, state.budget).await;
+    let rows = session
+        .query(&Statement { text: sql::ONE.to_owned(), values }, state.budget.max(START_TIME_MIN))
+        .await;
     session.close().await;
     Row::read(rows?.first().ok_or(SearchError::NotFound)?)
 }
@@ -142,13 +146,14 @@ impl Walk<'_> {
     async fn run(&mut self) -> Result<End, SearchError> {
         if let Some(regex) = &self.query.filter.regex {
             let values = vec![Value::Text(regex.clone())];
+            let timeout = self.rest().max(START_TIME_MIN);
             self.session
-                .query(&Statement { text: sql::CHECK_REGEX.to_owned(), values }, self.rest())
+                .query(&Statement { text: sql::CHECK_REGEX.to_owned(), values }, timeout)
                 .await
                 .map_err(|stopped| match stopped {
-                Stopped::TimedOut => SearchError::bad("regex", "takes too long to compile"),
-                Stopped::Failed(error) => error,
-            })?;
+                    Stopped::TimedOut => SearchError::bad("regex", "takes too long to compile"),
+                    Stopped::Failed(error) => error,
+                })?;
         }
         if let Some(end) = self.trace().await? {
             return Ok(end);
@@ -171,8 +176,8 @@ impl Walk<'_> {
             Direction::Newer => from = from.max(self.position.timestamp),
         }
         let values = vec![Value::Time(from), Value::Time(to)];
-        let rows =
-            self.session.query(&Statement { text: sql::LEAVES.to_owned(), values }, self.rest()).await?;
+        let timeout = self.rest().max(START_TIME_MIN);
+        let rows = self.session.query(&Statement { text: sql::LEAVES.to_owned(), values }, timeout).await?;
         let mut leaves = Vec::with_capacity(rows.len());
         for row in &rows {
             let leaf: (Time, Time) = (row.try_get(0)?, row.try_get(1)?);
@@ -203,8 +208,8 @@ impl Walk<'_> {
             if rest < REST_MIN && self.rows_read > 0 {
                 return Ok(Some(End::OutOfTime(self.position)));
             }
-            // Before anything was read, half of the budget stays for a smaller chunk: there must be progress.
-            let timeout = if self.rows_read == 0 { rest / 2 } else { rest };
+            // Before anything was read, half of the budget stays for a smaller chunk.
+            let timeout = if self.rows_read == 0 { (rest / 2).max(START_TIME_MIN) } else { rest };
             let wanted = self.wanted();
             let chunk = if unfiltered { self.chunk.max(wanted) } else { self.chunk };
             let span = Span { from, to, after: self.position, direction: self.direction };
@@ -260,7 +265,7 @@ impl Walk<'_> {
         let wanted = self.wanted();
         let take = Take { chunk: TRACE_ROWS_MAX + 1, hits: wanted, bytes: PAGE_BYTES_MAX };
         let statement = sql::trace_hits(&self.query.filter, trace_id, span, take);
-        let timeout = self.rest() / 2;
+        let timeout = (self.rest() / 2).max(START_TIME_MIN);
         let hits = match self.session.query(&statement, timeout).await {
             Ok(rows) => Hits::read(&rows)?,
             Err(Stopped::TimedOut) => return Ok(None),
@@ -291,7 +296,7 @@ impl Walk<'_> {
     }
 
     fn smaller(&mut self, chunk: i64) -> Result<(), SearchError> {
-        if self.rows_read == 0 && (chunk == 1 || self.rest() < REST_MIN) {
+        if self.rows_read == 0 && chunk == 1 {
             return Err(SearchError::TooSlow { retry_after: Duration::from_secs(5) });
         }
         self.chunk = (chunk / 8).max(1);
