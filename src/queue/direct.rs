@@ -139,7 +139,8 @@ impl DirectReceiver {
                 inbox.next = Some(submission);
                 return Some(batch);
             }
-            if submission.state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            if submission.state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+            {
                 records += submission.message.records;
                 bytes += submission.message.payload.byte_len();
                 batch.push(submission);

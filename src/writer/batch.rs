@@ -86,7 +86,8 @@ impl Batch {
         let mut entries = Vec::new();
         for (number, message) in self.messages.iter().enumerate().filter(|(_, message)| !message.repeated) {
             let skipped = |row: &usize| {
-                message.refused.iter().any(|(refused, ..)| refused == row) || message.stored_before.contains(row)
+                message.refused.iter().any(|(refused, ..)| refused == row)
+                    || message.stored_before.contains(row)
             };
             entries.extend((0..message.rows.len()).filter(|row| !skipped(row)).map(|row| (number, row)));
         }

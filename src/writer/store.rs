@@ -148,7 +148,9 @@ impl Store {
         if self.session.as_ref().is_none_or(|session| session.client.is_closed()) {
             let mut config = self.shared.config.clone();
             config.application_name(super::APPLICATION_NAME);
-            let away = |error: tokio_postgres::Error| Failure::NotStored(format!("cannot reach Postgres: {}", describe(&error)));
+            let away = |error: tokio_postgres::Error| {
+                Failure::NotStored(format!("cannot reach Postgres: {}", describe(&error)))
+            };
             let client = db::connect(&config).await.map_err(away)?;
             self.session = Some(Session { client, copies: HashMap::new() });
         }
@@ -180,7 +182,13 @@ impl Store {
                 values ($1, $2, $3, $4, $5, $6, $7)";
             let index = letter.index as i32;
             let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
-                &topic, &letter.partition, &letter.offset, &index, &letter.sqlstate, &letter.reason, &letter.raw,
+                &topic,
+                &letter.partition,
+                &letter.offset,
+                &index,
+                &letter.sqlstate,
+                &letter.reason,
+                &letter.raw,
             ];
             session.client.execute(statement, &values).await.map_err(before)?;
         }
@@ -247,7 +255,8 @@ impl Store {
         let found = found.map_err(|error| classify(&error, Phase::BeforeCommit))?;
         let mut stored: HashSet<(Timestamp, RecordId)> =
             found.iter().map(|row| (row.get::<_, DateTime<Utc>>(0).into(), RecordId(row.get(1)))).collect();
-        let again: Vec<Entry> = named.iter().filter(|entry| !stored.insert(identity(entry))).copied().collect();
+        let again: Vec<Entry> =
+            named.iter().filter(|entry| !stored.insert(identity(entry))).copied().collect();
         for (message, row) in again {
             batch.messages[message].stored_before.push(row);
         }
@@ -346,7 +355,12 @@ impl Store {
 }
 
 impl Session {
-    async fn copy(&mut self, table: &str, batch: &Batch, entries: &[Entry]) -> Result<(), tokio_postgres::Error> {
+    async fn copy(
+        &mut self,
+        table: &str,
+        batch: &Batch,
+        entries: &[Entry],
+    ) -> Result<(), tokio_postgres::Error> {
         let statement = match self.copies.get(table) {
             Some(statement) => statement.clone(),
             None => {
