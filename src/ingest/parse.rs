@@ -210,9 +210,9 @@ fn ndjson(body: &[u8], unknown: Unknown, sink: &mut Sink<'_>) -> Result<(), Malf
                 continue;
             }
         };
-        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Element<'_>>();
+        let values = serde_json::Deserializer::from_str(text).into_iter::<Element<'_>>();
         let mut first = true;
-        while let Some(value) = values.next() {
+        for value in values {
             let flow = match value {
                 Ok(element) => sink(item(index, element, unknown)),
                 Err(error) => {

@@ -1,5 +1,7 @@
 //! A batch: messages that are stored in one transaction, and what became of each. Pure; no I/O.
 
+use uuid::Uuid;
+
 use crate::{
     queue::MessageKey,
     record::rows::{RowMeta, Rows},
@@ -59,6 +61,8 @@ pub struct Advance {
     pub from: i64,
     pub to: i64,
     pub epoch: i64,
+    /// Key of the message at `to - 1`, if it has one.
+    pub last_key: Option<Uuid>,
 }
 
 /// A line that cannot be stored, as it was.

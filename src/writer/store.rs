@@ -333,7 +333,8 @@ impl Store {
         Ok(())
     }
 
-    fn count(&self, batch: &Batch, rows: usize, started: Instant) {
+    /// Counts a batch that is committed.
+    pub fn count(&self, batch: &Batch, rows: usize, started: Instant) {
         let metrics = &self.shared.metrics;
         metrics.batches.inc();
         metrics.batch_rows.observe(rows as f64);
@@ -391,7 +392,7 @@ impl Session {
         .await;
         // When the server has refused the data, its reason comes only now.
         let finished = sink.finish().await;
-        finished.and_then(|_| sent)
+        finished.and(sent)
     }
 }
 
@@ -411,6 +412,8 @@ fn finish_sql(topic: &str, batch: &Batch) -> String {
     array(&mut sql, "bigint", advances().map(|advance| advance.from));
     array(&mut sql, "bigint", advances().map(|advance| advance.to));
     array(&mut sql, "bigint", advances().map(|advance| advance.epoch));
+    let last_key = |key: Option<Uuid>| key.map_or_else(|| "null".to_owned(), |key| key.to_string());
+    array(&mut sql, "uuid", advances().map(|advance| last_key(advance.last_key)));
     array(&mut sql, "smallint", batch.keys().map(|(key, _)| key.tenant));
     array(&mut sql, "uuid", batch.keys().map(|(key, _)| key.key));
     array(&mut sql, "smallint", batch.keys().map(|(key, _)| key.part));
