@@ -15,4 +15,3 @@ pub use app::TestApp;
 pub use http::Answer;
 pub use load::Load;
 pub use proxy::Fault;
-pub use run::{eventually, seconds};

@@ -6,4 +6,9 @@
 mod harness;
 
 mod contract;
-mod smoke;
+mod idempotency;
+mod kafka;
+mod operate;
+mod outage;
+mod roundtrip;
+mod shutdown;

@@ -61,6 +61,20 @@ impl Plan {
         self
     }
 
+    /// The topic of a plan that has Kafka.
+    pub fn topic_name(&self) -> &str {
+        &self.kafka.as_ref().expect("this plan has Kafka").1
+    }
+
+    /// A plan whose process will not reach Postgres until its proxy is healed.
+    pub async fn cut_from_the_start(mut self) -> (Self, Arc<Proxy>) {
+        self = self.through_proxy();
+        self.complete().await;
+        let proxy = self.proxy.clone().expect("complete makes the proxy");
+        proxy.set(Fault::Cut);
+        (self, proxy)
+    }
+
     /// The mode by name, for tests that hold in both: `direct` or `kafka`.
     pub fn mode(self, mode: &str) -> Self {
         if mode == "kafka" { self.kafka() } else { self }
@@ -368,6 +382,13 @@ impl TestApp {
         });
         assert!(adds_up.await.is_ok(), "the counters do not add up: {sums}");
         self.stop().await;
+    }
+
+    /// [`Self::finish`], and afterwards exactly that many rows are in the table.
+    pub async fn finish_rows(self, rows: i64) {
+        let database = self.database().clone();
+        self.finish().await;
+        assert_eq!(database.rows().await, rows);
     }
 
     fn gone(&mut self) {

@@ -188,14 +188,23 @@ pub struct Database {
 }
 
 impl Database {
-    /// On the shared server, cloned from the template.
+    /// On the shared server, cloned from the migrated template.
     pub async fn fresh() -> Arc<Self> {
+        Self::cloned("template").await
+    }
+
+    /// On the shared server, without any table.
+    pub async fn empty() -> Arc<Self> {
+        Self::cloned("template1").await
+    }
+
+    async fn cloned(template: &str) -> Arc<Self> {
         let server = tokio::task::spawn_blocking(Postgres::shared).await.expect("the server starts");
         let name = run::unique("test").replace('-', "_");
         let admin = connect(server.port, "postgres").await;
         // Cloning is refused while another clone reads the template: one after the other.
         admin.batch_execute("select pg_advisory_lock(1)").await.expect("the lock is free in time");
-        let create = format!("create database {name} template template");
+        let create = format!("create database {name} template {template}");
         admin.batch_execute(&create).await.expect("the template can be cloned");
         Arc::new(Self { port: server.port, sql: connect(server.port, &name).await, name })
     }

@@ -1,0 +1,141 @@
+//! `Idempotency-Key`: the same key and body is stored once, whatever happens in between.
+
+use crate::harness::{
+    Answer, Fault, TestApp,
+    app::NDJSON,
+    records::many,
+    run::{eventually, seconds},
+};
+
+async fn post(app: &TestApp, key: &str, body: &str) -> Answer {
+    app.post(NDJSON, body.to_owned(), &[("idempotency-key", key)]).await
+}
+
+fn replayed(answer: &Answer) -> bool {
+    answer.header("idempotent-replayed") == Some("true")
+}
+
+async fn a_repeat_is_the_same(mode: &str) {
+    let app = TestApp::plan().mode(mode).ready().await;
+    // 1 message, and 3 messages.
+    for (key, count) in [("one", 3), ("large", 5_000)] {
+        let body = many(key, count);
+        let first = post(&app, key, &body).await;
+        let ids = first.accepted(count);
+        assert!(!replayed(&first));
+        let stored = format!("select count(*) from logs where message like '{key}-%'");
+        eventually("the first is stored", seconds(60), async || {
+            (app.database().number(&stored).await == count as i64).then_some(())
+        })
+        .await;
+        for _ in 0..2 {
+            let again = post(&app, key, &body).await;
+            assert_eq!(again.accepted(count), ids, "the same ids");
+            assert!(replayed(&again), "{:?}", again.headers);
+        }
+        let other = post(&app, key, &many("other", 2)).await;
+        assert_eq!(other.status, 409, "{}", other.text());
+        assert!(other.json["error"].is_string());
+        let distinct = post(&app, &format!("{key}-2"), &body).await;
+        assert!(!replayed(&distinct), "another key is another request");
+        assert_ne!(distinct.accepted(count), ids);
+    }
+    let expected = app.database().number("select count(*) from logs where message like 'other-%'").await;
+    assert_eq!(expected, 0, "a refused body is not stored");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_gets_the_same_answer() {
+    a_repeat_is_the_same("direct").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_gets_the_same_answer_through_kafka() {
+    a_repeat_is_the_same("kafka").await;
+}
+
+async fn parallel_repeats_are_stored_once(mode: &str) {
+    let app = TestApp::plan().mode(mode).ready().await;
+    let mut rows = 0;
+    for (key, count) in [("small", 1), ("middle", 700), ("large", 4_500)] {
+        let body = many(key, count);
+        let answers = futures_util::future::join_all((0..12).map(|_| post(&app, key, &body))).await;
+        let mut ids = Vec::new();
+        for answer in answers {
+            // While the first is in flight a repeat waits, or gets 503.
+            if answer.status == 503 {
+                answer.unavailable();
+            } else {
+                ids.push(answer.accepted(count));
+            }
+        }
+        assert!(!ids.is_empty(), "at least one was accepted");
+        assert!(ids.iter().all(|some| *some == ids[0]), "the same ids");
+        rows += count as i64;
+        app.wait_rows(rows).await;
+    }
+    // Everything that is still under way must turn out to be a repeat.
+    let lag = async || {
+        let metrics = app.metrics().await;
+        let queued = metrics.get("log_ingestor_queued_bytes").copied().unwrap_or_default();
+        (queued == 0.0).then_some(())
+    };
+    eventually("nothing is under way", seconds(30), lag).await;
+    app.finish_rows(rows).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parallel_repeats() {
+    parallel_repeats_are_stored_once("direct").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parallel_repeats_through_kafka() {
+    parallel_repeats_are_stored_once("kafka").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_outlives_the_process() {
+    let app = TestApp::plan().ready().await;
+    let (plan, body) = (app.plan_again(), many("kept", 2_500));
+    let ids = post(&app, "kept", &body).await.accepted(2_500);
+    app.finish().await;
+    let app = plan.ready().await;
+    let again = post(&app, "kept", &body).await;
+    assert_eq!(again.accepted(2_500), ids);
+    assert!(replayed(&again));
+    assert_eq!(app.database().rows().await, 2_500);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_postgres_away_the_door_accepts_and_the_writer_deduplicates() {
+    let app = TestApp::plan().kafka().through_proxy().ready().await;
+    let body = many("away", 2_500);
+    let ids = post(&app, "away", &body).await.accepted(2_500);
+    app.wait_rows(2_500).await;
+    app.set_fault(Fault::Cut);
+    for _ in 0..3 {
+        assert_eq!(post(&app, "away", &body).await.accepted(2_500), ids, "the same ids without Postgres");
+    }
+    let other = many("new", 10);
+    post(&app, "new", &other).await.accepted(10);
+    post(&app, "new", &other).await.accepted(10);
+    app.set_fault(Fault::None);
+    app.wait_rows(2_510).await;
+    app.finish_rows(2_510).await;
+}
+
+/// Two bodies under one key that were both acknowledged before the first was stored: what was acknowledged is not lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_acknowledged_body_is_never_lost_to_its_key() {
+    let app = TestApp::plan().kafka().through_proxy().ready().await;
+    app.set_fault(Fault::Cut);
+    post(&app, "key", &many("a", 3)).await.accepted(3);
+    post(&app, "key", &many("b", 4)).await.accepted(4);
+    app.set_fault(Fault::None);
+    app.wait_rows(7).await;
+    assert_eq!(post(&app, "key", &many("c", 1)).await.status, 409);
+    app.finish_rows(7).await;
+}

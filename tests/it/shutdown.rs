@@ -1,0 +1,212 @@
+//! The end of a process, in order and not: SIGTERM and kill -9 under load, in both modes. Accepted means stored exactly once.
+
+use std::path::{Path, PathBuf};
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::harness::{
+    Fault, Load, TestApp,
+    app::NDJSON,
+    load::{Entry, Outcome, check, missing},
+    postgres::{Database, Postgres},
+    records::{many, sample},
+    run::{eventually, fresh_folder, seconds},
+};
+
+const CONNECTIONS: usize = 24;
+
+/// Lets the load run until that many requests were accepted.
+async fn run_until(load: &Load, accepted: usize) {
+    eventually(&format!("{accepted} requests accepted"), seconds(60), async || {
+        (load.accepted() >= accepted).then_some(())
+    })
+    .await;
+}
+
+async fn drained(ledger: &[Entry], app: &TestApp) {
+    eventually("everything accepted is stored", seconds(60), async || {
+        (missing(ledger, app.database()).await == 0).then_some(())
+    })
+    .await;
+}
+
+async fn sigterm_under_load(mode: &str) {
+    let mut app = TestApp::plan().mode(mode).ready().await;
+    let load = Load::start(&app, CONNECTIONS);
+    run_until(&load, 300).await;
+    app.sigterm();
+    let status = app.wait_exit(seconds(30)).await;
+    assert_eq!(status.code(), Some(0), "exit status after SIGTERM under load");
+    let ledger = load.end().await;
+    assert!(
+        ledger.iter().any(|entry| entry.outcome == Outcome::Refused),
+        "the load went on after the signal"
+    );
+    if mode == "direct" {
+        check(&ledger, app.database()).await;
+    }
+    let again = app.plan_again().ready().await;
+    drained(&ledger, &again).await;
+    check(&ledger, again.database()).await;
+    again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_under_load_loses_nothing() {
+    sigterm_under_load("direct").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_under_load_loses_nothing_through_kafka() {
+    sigterm_under_load("kafka").await;
+}
+
+/// Requests on open connections get an answer of the door, not a broken connection, once the process is stopping.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopping_door_says_so() {
+    let mut app = TestApp::plan().through_proxy().ready().await;
+    app.post_json(&sample()).await.accepted(1);
+    // Postgres does not answer, so the request below is still under way when the signal comes.
+    app.set_fault(Fault::Swallow);
+    let record = sample();
+    let pending = app.post_json(&record);
+    let later = async {
+        eventually("the request is under way", seconds(10), async || {
+            (app.metric("log_ingestor_queued_bytes").await > 0).then_some(())
+        })
+        .await;
+        app.sigterm();
+        eventually("the process is stopping", seconds(10), async || {
+            app.get("/readyz").await.text().contains("stopping").then_some(())
+        })
+        .await;
+        eventually("the door says that it is stopping", seconds(10), async || {
+            let answer = app.try_post("application/json", record.to_string(), &[]).await.ok()?;
+            assert_eq!(answer.unavailable(), "no");
+            Some(())
+        })
+        .await;
+        app.set_fault(Fault::None);
+    };
+    let (answer, ()) = tokio::join!(pending, later);
+    answer.accepted(1);
+    assert_eq!(app.wait_exit(seconds(30)).await.code(), Some(0));
+    assert_eq!(app.database().rows().await, 2);
+}
+
+async fn kill_under_load(mode: &str) {
+    let mut app = TestApp::plan().mode(mode).ready().await;
+    let mut ledger = Vec::new();
+    for round in 1..=3 {
+        let load = Load::start(&app, CONNECTIONS);
+        run_until(&load, 100 * round).await;
+        app.kill9();
+        ledger.extend(load.end().await);
+        app = app.plan_again().ready().await;
+    }
+    drained(&ledger, &app).await;
+    check(&ledger, app.database()).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_under_load_loses_and_doubles_nothing() {
+    kill_under_load("direct").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_under_load_loses_and_doubles_nothing_through_kafka() {
+    kill_under_load("kafka").await;
+}
+
+/// A request whose answer never came is repeated with its own key after the crash: exactly once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_repeated_after_a_crash_and_stored_once() {
+    let mut app = TestApp::plan().ready().await;
+    let requests: Vec<_> = (0..40).map(|n| (format!("key-{n}"), many(&format!("r{n}"), 100))).collect();
+    let send = async |app: &TestApp| {
+        let send_one = async |(key, body): &(String, String)| {
+            app.try_post(NDJSON, body.clone(), &[("idempotency-key", key)])
+                .await
+                .is_ok_and(|reply| reply.status == 202)
+        };
+        join_all(requests.iter().map(send_one)).await
+    };
+    let running = app.plan_again();
+    let first = async {
+        let sent = send(&app).await;
+        sent.iter().filter(|accepted| **accepted).count()
+    };
+    let killer = async {
+        eventually("a part is stored", seconds(30), async || {
+            (app.database()
+                .connect()
+                .await
+                .query_one("select count(*) from logs", &[])
+                .await
+                .ok()?
+                .get::<_, i64>(0)
+                >= 500)
+                .then_some(())
+        })
+        .await;
+        app.signal(nix::sys::signal::Signal::SIGKILL);
+    };
+    tokio::join!(first, killer);
+    app.kill9();
+    let app = running.ready().await;
+    assert!(send(&app).await.into_iter().all(|accepted| accepted), "every repeat is accepted");
+    assert_eq!(app.database().rows().await, 4_000);
+    let distinct = "select count(distinct message) from logs";
+    assert_eq!(app.database().number(distinct).await, 4_000);
+    app.stop().await;
+}
+
+/// The whole Postgres server crashes under load and recovers; the process goes on by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_of_postgres_loses_and_doubles_nothing() {
+    let mut server = Postgres::start();
+    let database = Database::on(&server, "crash").await;
+    let app = TestApp::plan().database(&database).ready().await;
+    let load = Load::start(&app, CONNECTIONS);
+    run_until(&load, 100).await;
+    server.crash();
+    eventually("the process notices", seconds(20), async || {
+        (app.get("/readyz").await.status == 503).then_some(())
+    })
+    .await;
+    server.start_again();
+    app.wait_ready().await;
+    let before = load.accepted();
+    run_until(&load, before + 100).await;
+    let ledger = load.end().await;
+    check(&ledger, &database).await;
+    app.stop().await;
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// Without DATABASE_URL: the process starts, stops and finds again a Postgres of its own, even after it was killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_postgres_keeps_the_data() {
+    let folder = fresh_folder("private");
+    let mut app = TestApp::plan().private_postgres(folder.clone()).ready().await;
+    app.post_json(&sample()).await.accepted(1);
+    app.sigterm();
+    assert_eq!(app.wait_exit(seconds(30)).await.code(), Some(0));
+    let files = files_below(&folder);
+    assert!(files.iter().any(|file| file.ends_with("PG_VERSION")), "the data are there");
+    assert!(!files.iter().any(|file| file.ends_with("postmaster.pid")), "the server is stopped");
+    let mut app = app.plan_again().ready().await;
+    app.post_json(&sample()).await.accepted(1);
+    app.kill9();
+    let app = app.plan_again().ready().await;
+    let found = app.search(&[("traceId", "abc-xyz-123")]).await;
+    assert_eq!(found["logs"].as_array().map(Vec::len), Some(2), "{found}");
+    assert_eq!(found["stats"]["complete"], json!(true));
+    app.finish().await;
+}
