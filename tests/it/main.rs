@@ -11,4 +11,5 @@ mod kafka;
 mod operate;
 mod outage;
 mod roundtrip;
+mod search;
 mod shutdown;
