@@ -3,6 +3,7 @@
 //! Whatever is started here ends with the test run, even when tests panic or are killed (see [`run`]).
 
 pub mod app;
+pub mod browser;
 pub mod http;
 pub mod kafka;
 pub mod load;

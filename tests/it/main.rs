@@ -10,6 +10,7 @@ mod idempotency;
 mod kafka;
 mod operate;
 mod outage;
+mod pages;
 mod roundtrip;
 mod search;
 mod shutdown;

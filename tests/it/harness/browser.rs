@@ -1,0 +1,115 @@
+//! A real Chromium behind its driver, one of each per test. It is looked at by role, label and id, as people and screen readers do.
+
+use std::{
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use hyper_util::client::legacy::connect::HttpConnector;
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+
+use super::run::{self, eventually, seconds};
+
+/// Whether pages may run scripts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scripts {
+    On,
+    Off,
+}
+
+pub struct Browser {
+    pub page: Client,
+    driver: Child,
+}
+
+impl Browser {
+    /// A window `width` pixels wide; below 500 as a phone has it.
+    pub async fn open(width: u32, scripts: Scripts) -> Self {
+        let port = run::free_port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed");
+        run::started(driver.id());
+        let folder = run::fresh_folder("chromium");
+        let mut options = json!({
+            "args": ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+                format!("--window-size={width},900"), format!("--user-data-dir={}", folder.display())],
+        });
+        if width < 500 {
+            options["mobileEmulation"] =
+                json!({"deviceMetrics": {"width": width, "height": 740, "pixelRatio": 1.0}});
+        }
+        if scripts == Scripts::Off {
+            options["prefs"] = json!({"profile.managed_default_content_settings.javascript": 2});
+        }
+        let capabilities = json!({"browserName": "chrome", "goog:chromeOptions": options});
+        let capabilities = capabilities.as_object().expect("this is an object").clone();
+        let page = eventually("chromedriver opens a window", seconds(40), async || {
+            let mut builder = ClientBuilder::new(HttpConnector::new());
+            builder.capabilities(capabilities.clone());
+            builder.connect(&format!("http://127.0.0.1:{port}")).await.ok()
+        })
+        .await;
+        Self { page, driver }
+    }
+
+    pub async fn goto(&self, url: &str) {
+        self.page.goto(url).await.unwrap();
+    }
+
+    /// The first element, as soon as there is one.
+    pub async fn find(&self, css: &str) -> Element {
+        let wait = self.page.wait().at_most(Duration::from_secs(10)).for_element(Locator::Css(css)).await;
+        wait.unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
+    pub async fn click(&self, css: &str) {
+        self.find(css).await.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    pub async fn texts(&self, css: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        for element in self.page.find_all(Locator::Css(css)).await.unwrap() {
+            texts.push(element.text().await.unwrap_or_default());
+        }
+        texts
+    }
+
+    /// Waits until the address ends so.
+    pub async fn arrives(&self, end: &str) {
+        eventually(&format!("the address ends in {end}"), seconds(10), async || {
+            let url = self.page.current_url().await.unwrap();
+            url.as_str().ends_with(end).then_some(())
+        })
+        .await;
+    }
+
+    pub async fn script(&self, code: &str) -> Value {
+        self.page.execute(code, Vec::new()).await.unwrap()
+    }
+
+    pub async fn close(self) {
+        self.page.clone().close().await.unwrap();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let group = self.driver.id();
+        let _ = killpg(Pid::from_raw(group as i32), Signal::SIGKILL);
+        let _ = self.driver.wait();
+        run::ended(group);
+    }
+}
