@@ -42,10 +42,10 @@ const FIELDS: [(&str, &str, &str, &str); 10] = [
     ("commit", "commit", "5e5342f", ""),
     ("traceId", "traceId", "abc-xyz-123", ""),
     ("spanId", "spanId", "span-456", ""),
-    ("metadata.parentResourceId", "metadata.parentResourceId", "server-0987", ""),
+    ("metadata.parentResourceId", "metadata.parentResourceId", "server-0987", "narrow-wide"),
     ("from", "from", "24h, or a moment", ""),
     ("to", "to", "15m, or a moment", ""),
-    ("limit", "limit", "50", ""),
+    ("limit", "limit", "50", "narrow-wide"),
 ];
 
 /// Filters by metadata that the form offers beside the one with a field of its own.
