@@ -333,6 +333,8 @@ fn serve(
     })
     .listen(socket)?
     .disable_signals()
+    // A client that closes its connection has left: its handler is dropped, and with it the search that Postgres runs for it.
+    .h1_allow_half_closed(false)
     .keep_alive(Duration::from_secs(75))
     .shutdown_timeout(2)
     .run();

@@ -1,6 +1,7 @@
 //! Searches through the real process: every answer equals brute force over the same records, however it was paged.
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use crate::harness::{
     TestApp,
@@ -290,4 +291,25 @@ async fn postgres_away_is_a_503_and_comes_back() {
         (app.get("/api/logs").await.status == 200).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_is_cancelled_when_its_client_leaves() {
+    let app = TestApp::plan().env("SEARCH_BUDGET_MS", 30_000).ready().await;
+    let random: String =
+        (0..400).map(|n: u32| blake3::hash(&n.to_be_bytes()).to_hex().chars().next().unwrap()).collect();
+    app.post_json(&with("message", json!(random))).await.accepted(1);
+    let running = "select count(*) from pg_stat_activity where datname = current_database() and state = 'active' and query like '%row_number%' and pid <> pg_backend_pid()";
+    let mut client = tokio::net::TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
+    // Back references over random text: takes minutes for this one record.
+    let request = "GET /api/logs?regex=(.%2B).*(.%2B).*%5C1%5C2%24 HTTP/1.1\r\nHost: x\r\n\r\n";
+    client.write_all(request.as_bytes()).await.unwrap();
+    eventually("the search runs", seconds(10), async || {
+        (app.database().number(running).await == 1).then_some(())
+    })
+    .await;
+    drop(client);
+    let stopped = async || (app.database().number(running).await == 0).then_some(());
+    eventually("the search is cancelled", seconds(3), stopped).await;
+    assert_eq!(app.get("/api/logs").await.status, 200);
 }
