@@ -20,6 +20,8 @@ pub mod params;
 pub mod row;
 pub mod session;
 pub mod sql;
+pub mod statement;
+pub mod text;
 pub mod view;
 
 use std::{

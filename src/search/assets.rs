@@ -90,6 +90,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn htmx_is_as_it_was_published() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
+        let check =
+            std::process::Command::new("sha256sum").args(["-c", "SHA256SUMS"]).current_dir(folder).output();
+        let check = check.unwrap();
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+        assert!(String::from_utf8_lossy(&check.stdout).contains("htmx-2.0.11.min.js: OK"));
+    }
+
+    #[test]
+    fn templates_escape_everything_and_hold_no_script_or_style() {
+        for template in [
+            include_str!("../../templates/layout.html"),
+            include_str!("../../templates/search.html"),
+            include_str!("../../templates/record.html"),
+            include_str!("../../templates/problem.html"),
+        ] {
+            for forbidden in ["safe", "<style", " style=", "<script>", " onclick", "javascript:"] {
+                assert!(!template.contains(forbidden), "{forbidden}");
+            }
+        }
+    }
+
+    #[test]
     fn everything_of_a_visit_is_small() {
         let bytes: usize = FILES.iter().map(|(_, _, bytes)| bytes.len()).sum();
         assert!(bytes < 80 << 10, "{bytes} bytes");

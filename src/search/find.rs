@@ -15,7 +15,8 @@ use super::{
     params::Query,
     row::Row,
     session::{Session, Stopped},
-    sql::{self, Span, Statement, Take, Time, Value},
+    sql::{self, Span, Take},
+    statement::{Statement, Time, Value},
 };
 use crate::record::{RecordId, Timestamp};
 

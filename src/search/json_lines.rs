@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::view::shown;
+use super::text::shown;
 
 /// One line: indent, key with its colon, value, and the comma or bracket behind it.
 #[derive(Debug, PartialEq, Eq)]

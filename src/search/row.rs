@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{cursor::Position, error::SearchError, sql::Time};
+use super::{cursor::Position, error::SearchError, statement::Time};
 use crate::record::{Level, Timestamp};
 
 /// A stored record; absent fields are left out of its JSON.

@@ -8,7 +8,7 @@ use deadpool_postgres::{Object, Pool};
 use futures_util::future;
 use tokio_postgres::{NoTls, Row, error::SqlState, types::ToSql};
 
-use super::{error::SearchError, sql::Statement};
+use super::{error::SearchError, statement::Statement};
 
 /// The order of the index (timestamp, id) must feed every page, so that it stops at the row it needs; sorting a chunk never pays.
 const BEGIN: &str = "\

@@ -28,8 +28,8 @@ async fn a_search(scripts: Scripts) {
     filled(&app).await;
     let browser = Browser::open(1280, scripts).await;
     browser.goto(&app.url).await;
-    browser.find("#f-message").await.send_keys("TIMEOUT").await.unwrap();
-    browser.find("#f-limit").await.send_keys("10").await.unwrap();
+    browser.find("#f-message").await.send_keys("TIMEOUT").await.expect("the browser answers");
+    browser.find("#f-limit").await.send_keys("10").await.expect("the browser answers");
     browser.click("button[type=submit]").await;
     browser.arrives("/?message=TIMEOUT&limit=10").await;
     let rows = browser.texts(".rows .message").await;
@@ -52,13 +52,15 @@ async fn a_search(scripts: Scripts) {
     browser.click("summary").await;
     browser.click("details[open] .json a").await;
     browser.find(".pills li:nth-child(3)").await;
-    assert!(browser.page.current_url().await.unwrap().as_str().contains("metadata.user.id="));
+    assert!(
+        browser.page.current_url().await.expect("the browser answers").as_str().contains("metadata.user.id=")
+    );
     browser.click("[aria-label='Remove the filter message: TIMEOUT']").await;
     browser.find(".pills li:nth-child(2):last-child").await;
     browser.click(".row > .time").await;
     browser.find("main.record pre.message").await;
-    assert!(browser.page.current_url().await.unwrap().path().starts_with("/logs/"));
-    browser.page.back().await.unwrap();
+    assert!(browser.page.current_url().await.expect("the browser answers").path().starts_with("/logs/"));
+    browser.page.back().await.expect("the browser answers");
     browser.find(".rows").await;
     browser.close().await;
     app.finish().await;

@@ -40,17 +40,17 @@ async fn brute_force(app: &TestApp, hit: impl Fn(&Value) -> bool) -> Vec<String>
     let rows = "select message from logs order by timestamp desc, id desc";
     let messages = app.database().texts(rows, &[]).await;
     let all = app.search(&[("limit", "1000")]).await;
-    let logs = all["logs"].as_array().unwrap();
+    let logs = all["logs"].as_array().expect("the reply has it");
     assert_eq!(logs.len(), messages.len());
     logs.iter().filter(|log| hit(log)).map(message).collect()
 }
 
 fn message(log: &Value) -> String {
-    log["message"].as_str().unwrap().to_owned()
+    log["message"].as_str().expect("the reply has it").to_owned()
 }
 
 fn messages(page: &Value) -> Vec<String> {
-    page["logs"].as_array().unwrap().iter().map(message).collect()
+    page["logs"].as_array().expect("the reply has it").iter().map(message).collect()
 }
 
 /// Follows `nextCursor` to the end; checks what every page promises.

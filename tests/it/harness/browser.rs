@@ -66,7 +66,7 @@ impl Browser {
     }
 
     pub async fn goto(&self, url: &str) {
-        self.page.goto(url).await.unwrap();
+        self.page.goto(url).await.expect("the page opens");
     }
 
     /// The first element, as soon as there is one.
@@ -81,7 +81,7 @@ impl Browser {
 
     pub async fn texts(&self, css: &str) -> Vec<String> {
         let mut texts = Vec::new();
-        for element in self.page.find_all(Locator::Css(css)).await.unwrap() {
+        for element in self.page.find_all(Locator::Css(css)).await.expect("the selector is right") {
             texts.push(element.text().await.unwrap_or_default());
         }
         texts
@@ -90,18 +90,18 @@ impl Browser {
     /// Waits until the address ends so.
     pub async fn arrives(&self, end: &str) {
         eventually(&format!("the address ends in {end}"), seconds(10), async || {
-            let url = self.page.current_url().await.unwrap();
+            let url = self.page.current_url().await.expect("the window is open");
             url.as_str().ends_with(end).then_some(())
         })
         .await;
     }
 
     pub async fn script(&self, code: &str) -> Value {
-        self.page.execute(code, Vec::new()).await.unwrap()
+        self.page.execute(code, Vec::new()).await.expect("the script runs")
     }
 
     pub async fn close(self) {
-        self.page.clone().close().await.unwrap();
+        self.page.clone().close().await.expect("the window closes");
     }
 }
 

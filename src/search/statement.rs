@@ -1,0 +1,59 @@
+//! A statement on its way to Postgres: text, and values that travel beside it with their types, so that no statement has to be prepared
+//! first and none stays behind. Pure.
+
+use bytes::{BufMut, BytesMut};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
+use uuid::Uuid;
+
+use crate::record::Timestamp;
+
+type BoxError = Box<dyn std::error::Error + Sync + Send>;
+
+/// A timestamp as Postgres' binary format has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time(pub Timestamp);
+
+impl ToSql for Time {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, BoxError> {
+        out.put_i64(self.0.postgres_micros());
+        Ok(IsNull::No)
+    }
+    accepts!(TIMESTAMPTZ);
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Time {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, BoxError> {
+        Ok(Self(Timestamp::from_postgres_micros(i64::from_be_bytes(raw.try_into()?))))
+    }
+    accepts!(TIMESTAMPTZ);
+}
+
+/// A value that travels beside the text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Text(String),
+    Time(Timestamp),
+    Id(Uuid),
+    Levels(Vec<i16>),
+    Count(i64),
+}
+
+impl Value {
+    pub fn typed(&self) -> (Box<dyn ToSql + Sync + Send + '_>, Type) {
+        match self {
+            Self::Text(text) => (Box::new(text.as_str()), Type::TEXT),
+            Self::Time(at) => (Box::new(Time(*at)), Type::TIMESTAMPTZ),
+            Self::Id(id) => (Box::new(id), Type::UUID),
+            Self::Levels(levels) => (Box::new(levels), Type::INT2_ARRAY),
+            Self::Count(count) => (Box::new(count), Type::INT8),
+        }
+    }
+}
+
+/// A statement and what its `$1`, `$2` … are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    pub text: String,
+    pub values: Vec<Value>,
+}
