@@ -14,12 +14,12 @@ use log_ingestor::{
     record::{Timestamp, rows},
 };
 
-use crate::{generate::Records, product::Product, report::Row};
+use crate::{cpu::Cpu, generate::Records, product::Product, report::Row};
 
 const BATCH_ROWS: usize = 2_000;
 const CONNECTIONS: usize = 2;
 
-pub async fn run(product: &Product, records: usize) -> Row {
+pub(crate) async fn run(product: &Product, records: usize) -> Row {
     product.sql().batch_execute("create table bare (like logs including defaults)").await.expect("a table");
     let mut batches = batches(records);
     let mut shares = Vec::new();
@@ -31,7 +31,7 @@ pub async fn run(product: &Product, records: usize) -> Row {
     let started = Instant::now();
     join_all(clients.iter().zip(shares).map(|(client, share)| copy(client, share))).await;
     let seconds = started.elapsed().as_secs_f64();
-    let cpu = product.postgres_cpu() - cpu;
+    let cpu = Cpu { postgres: product.postgres_cpu() - cpu, ..Cpu::default() };
     product.sql().batch_execute("drop table bare; checkpoint").await.expect("dropped");
     Row::new("bare COPY, 2 connections, batches of 2,000 (Postgres' CPU only)", records, seconds, cpu, Vec::new())
 }

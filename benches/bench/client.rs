@@ -13,13 +13,13 @@ use tokio::{
 };
 
 /// What is sent, over how many keep-alive connections.
-pub struct Load {
-    pub requests: Vec<Vec<u8>>,
-    pub connections: usize,
+pub(crate) struct Load {
+    pub(crate) requests: Vec<Vec<u8>>,
+    pub(crate) connections: usize,
 }
 
 /// Sends everything; each connection takes the next request when its answer is there. Returns seconds and sorted latencies.
-pub async fn run(address: &str, load: Load) -> (f64, Vec<Duration>) {
+pub(crate) async fn run(address: &str, load: Load) -> (f64, Vec<Duration>) {
     let work = Rc::new(RefCell::new(load.requests.into_iter()));
     let latencies = Rc::new(RefCell::new(Vec::new()));
     let started = Instant::now();
@@ -45,20 +45,20 @@ pub async fn run(address: &str, load: Load) -> (f64, Vec<Duration>) {
 }
 
 /// One keep-alive connection.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub async fn open(address: &str) -> Self {
+    pub(crate) async fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("TCP_NODELAY");
         Self { stream, buffer: Vec::with_capacity(64 << 10) }
     }
 
     /// Sends a request and reads its answer to the end; returns the status.
-    pub async fn exchange(&mut self, request: &[u8]) -> u16 {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> u16 {
         self.stream.write_all(request).await.expect("the server reads");
         self.buffer.clear();
         loop {
@@ -78,14 +78,14 @@ impl Connection {
         }
     }
 
-    pub fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         let end = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head was read");
         &self.buffer[end + 4..]
     }
 }
 
 /// The value below which `share` of the sorted latencies lie, in milliseconds.
-pub fn percentile(latencies: &[Duration], share: f64) -> f64 {
+pub(crate) fn percentile(latencies: &[Duration], share: f64) -> f64 {
     let at = ((latencies.len() as f64 * share) as usize).min(latencies.len().saturating_sub(1));
     latencies.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
 }

@@ -5,8 +5,34 @@ use std::fs;
 /// Ticks a second of /proc/*/stat; 100 on every Linux (USER_HZ).
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// CPU seconds by part of the product.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Cpu {
+    pub(crate) own: f64,
+    pub(crate) postgres: f64,
+    pub(crate) kafka: f64,
+}
+
+impl Cpu {
+    pub(crate) fn total(self) -> f64 {
+        self.own + self.postgres + self.kafka
+    }
+}
+
+impl std::ops::Sub for Cpu {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            own: self.own - before.own,
+            postgres: self.postgres - before.postgres,
+            kafka: self.kafka - before.kafka,
+        }
+    }
+}
+
 /// Seconds of the process and its living and ended children.
-pub fn seconds_of_tree(root: u32) -> f64 {
+pub(crate) fn seconds_of_tree(root: u32) -> f64 {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
         if let Some(stat) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(stat) {

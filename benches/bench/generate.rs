@@ -4,10 +4,10 @@
 use std::fmt::Write;
 
 /// xorshift64*: enough for test data, and the same everywhere.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed | 1)
     }
 
@@ -41,7 +41,7 @@ const ENVIRONMENTS: [&str; 10] =
     ["production", "production", "production", "production", "production", "production", "production", "staging", "staging", "test"];
 
 /// Makes records in the order of time, 8.64 ms apart, ending about now.
-pub struct Records {
+pub(crate) struct Records {
     random: Random,
     number: u64,
     first_micros: i64,
@@ -49,13 +49,13 @@ pub struct Records {
 }
 
 impl Records {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let now = log_ingestor::record::Timestamp::now();
         Self { random: Random::new(seed), number: 0, first_micros: now.0, trace: 0 }
     }
 
     /// Appends one record as JSON.
-    pub fn write(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>) {
         let random = &mut self.random;
         if self.number.is_multiple_of(8) {
             self.trace = random.next();
@@ -95,7 +95,7 @@ impl Records {
 }
 
 /// Whole HTTP requests of `each` records, as they go over the wire.
-pub fn requests(host: &str, content_type: &str, count: usize, each: usize) -> Vec<Vec<u8>> {
+pub(crate) fn requests(host: &str, content_type: &str, count: usize, each: usize) -> Vec<Vec<u8>> {
     let mut records = Records::new(count as u64);
     let mut body = Vec::new();
     (0..count)

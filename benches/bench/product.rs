@@ -10,10 +10,10 @@ use std::{
 
 use tokio_postgres::{Client, NoTls};
 
-use crate::cpu::seconds_of_tree;
+use crate::cpu::{Cpu, seconds_of_tree};
 
 /// The product with data of its own.
-pub struct Product {
+pub(crate) struct Product {
     child: Child,
     address: String,
     data_dir: PathBuf,
@@ -22,7 +22,7 @@ pub struct Product {
 }
 
 impl Product {
-    pub async fn start(kafka: Option<&Kafka>) -> Self {
+    pub(crate) async fn start(kafka: Option<&Kafka>) -> Self {
         let data_dir = scratch("product");
         let mut command = Command::new(env!("CARGO_BIN_EXE_log-ingestor"));
         command.env("LISTEN", "127.0.0.1:0").env("DATA_DIR", &data_dir).env("RUST_LOG", "warn").stdout(Stdio::piped());
@@ -50,16 +50,16 @@ impl Product {
         product
     }
 
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    pub fn sql(&self) -> &Client {
+    pub(crate) fn sql(&self) -> &Client {
         &self.sql
     }
 
     /// A connection of its own to the same database.
-    pub async fn connect(&self) -> Client {
+    pub(crate) async fn connect(&self) -> Client {
         let mut config = tokio_postgres::Config::new();
         config.host_path(self.data_dir.join("socket")).user("log_ingestor").dbname("logs");
         let (client, connection) = config.connect(NoTls).await.expect("Postgres answers");
@@ -68,11 +68,12 @@ impl Product {
     }
 
     /// CPU seconds so far: our process, the Postgres tree, the broker.
-    pub fn cpu(&self) -> f64 {
-        self.postgres_cpu() + self.own_cpu() + self.kafka_pid.map_or(0.0, seconds_of_tree)
+    pub(crate) fn cpu(&self) -> Cpu {
+        let kafka = self.kafka_pid.map_or(0.0, seconds_of_tree);
+        Cpu { own: self.own_cpu(), postgres: self.postgres_cpu(), kafka }
     }
 
-    pub fn postgres_cpu(&self) -> f64 {
+    pub(crate) fn postgres_cpu(&self) -> f64 {
         let pid = std::fs::read_to_string(self.data_dir.join("postgres/postmaster.pid")).expect("a postmaster");
         seconds_of_tree(pid.lines().next().and_then(|line| line.parse().ok()).expect("a pid"))
     }
@@ -82,13 +83,13 @@ impl Product {
         seconds_of_tree(self.child.id()) - self.postgres_cpu()
     }
 
-    pub async fn rows(&self) -> u64 {
+    pub(crate) async fn rows(&self) -> u64 {
         let row = self.sql.query_one("select count(*) from logs", &[]).await.expect("a count");
         row.get::<_, i64>(0) as u64
     }
 
     /// Until the process has committed so many rows since its start.
-    pub async fn wait_until_stored(&self, rows: u64) {
+    pub(crate) async fn wait_until_stored(&self, rows: u64) {
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
         let mut connection = crate::client::Connection::open(&self.address).await;
         loop {
@@ -113,21 +114,21 @@ impl Product {
         }
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         terminate(&mut self.child);
         let _ = std::fs::remove_dir_all(&self.data_dir);
     }
 }
 
 /// One broker from scripts/kafka.sh.
-pub struct Kafka {
+pub(crate) struct Kafka {
     child: Child,
     port: u16,
     data_dir: PathBuf,
 }
 
 impl Kafka {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let data_dir = scratch("kafka");
         let (port, controller) = (free_port(), free_port());
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka.sh");
@@ -140,20 +141,20 @@ impl Kafka {
         Self { child, port, data_dir }
     }
 
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         terminate(&mut self.child);
         let _ = std::fs::remove_dir_all(&self.data_dir);
     }
 }
 
 /// An actix-web server whose handler only reads the body: what HTTP alone costs.
-pub struct Noop {
+pub(crate) struct Noop {
     child: Child,
     address: String,
 }
 
 impl Noop {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let port = free_port();
         let program = std::env::current_exe().expect("our own path");
         let child = Command::new(program).env("BENCH_NOOP_PORT", port.to_string()).spawn().expect("the no-op server starts");
@@ -163,12 +164,12 @@ impl Noop {
         Self { child, address: format!("127.0.0.1:{port}") }
     }
 
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    pub fn cpu(&self) -> f64 {
-        seconds_of_tree(self.child.id())
+    pub(crate) fn cpu(&self) -> Cpu {
+        Cpu { own: seconds_of_tree(self.child.id()), ..Cpu::default() }
     }
 }
 
@@ -180,7 +181,7 @@ impl Drop for Noop {
 }
 
 /// The child process of [`Noop`].
-pub fn serve_noop(port: u16) {
+pub(crate) fn serve_noop(port: u16) {
     use actix_web::{App, HttpResponse, HttpServer, web};
     let handler = |_body: web::Bytes| async { HttpResponse::Accepted().json(["ok"]) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

@@ -2,19 +2,19 @@
 
 use std::{process::Command, time::Duration};
 
-use crate::client::percentile;
+use crate::{client::percentile, cpu::Cpu};
 
 /// One measured case.
-pub struct Row {
+pub(crate) struct Row {
     name: String,
     records: usize,
     seconds: f64,
-    cpu: f64,
+    cpu: Cpu,
     latencies: Vec<Duration>,
 }
 
 impl Row {
-    pub fn new(name: &str, records: usize, seconds: f64, cpu: f64, latencies: Vec<Duration>) -> Self {
+    pub(crate) fn new(name: &str, records: usize, seconds: f64, cpu: Cpu, latencies: Vec<Duration>) -> Self {
         Self { name: name.to_owned(), records, seconds, cpu, latencies }
     }
 
@@ -22,39 +22,49 @@ impl Row {
         self.records as f64 / self.seconds
     }
 
+    fn per_million(&self, value: f64) -> f64 {
+        value * 1e6 / self.records as f64
+    }
+
+    fn parts(&self) -> String {
+        let Cpu { own, postgres, kafka } = self.cpu;
+        let [own, postgres, kafka] = [own, postgres, kafka].map(|seconds| self.per_million(seconds));
+        format!("{own:.1} + {postgres:.1} + {kafka:.1}")
+    }
+
     fn cpu_per_million(&self) -> f64 {
-        self.cpu * 1e6 / self.records as f64
+        self.per_million(self.cpu.total())
     }
 }
 
 /// What a run has found.
-pub struct Report {
+pub(crate) struct Report {
     records: usize,
-    pub bare: Option<Row>,
+    pub(crate) bare: Option<Row>,
     rows: Vec<Row>,
     reads: Vec<(String, Vec<Duration>)>,
 }
 
 impl Report {
-    pub fn begin(records: usize) -> Self {
+    pub(crate) fn begin(records: usize) -> Self {
         Self { records, bare: None, rows: Vec::new(), reads: Vec::new() }
     }
 
-    pub fn push(&mut self, row: Row) {
-        eprintln!("{}: {:.0} records/s, {:.1} CPU s per million", row.name, row.rate(), row.cpu_per_million());
+    pub(crate) fn push(&mut self, row: Row) {
+        eprintln!("{}: {:.0} records/s, {:.1} CPU s per million ({})", row.name, row.rate(), row.cpu_per_million(), row.parts());
         self.rows.push(row);
     }
 
-    pub fn read(&mut self, name: &str, latencies: Vec<Duration>) {
+    pub(crate) fn read(&mut self, name: &str, latencies: Vec<Duration>) {
         eprintln!("{name}: p50 {:.2} ms", percentile(&latencies, 0.5));
         self.reads.push((name.to_owned(), latencies));
     }
 
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         println!("Machine: {}", machine());
         println!("Command: make bench ({} records)\nDate: {}\n", self.records, shell("date -u +%Y-%m-%d"));
-        println!("| case | records/s | × bare | CPU s per million | × bare | p50 ms | p99 ms |");
-        println!("|---|---|---|---|---|---|---|");
+        println!("| case | records/s | × bare | CPU s per million | × bare | ours + Postgres + Kafka | p50 ms | p99 ms |");
+        println!("|---|---|---|---|---|---|---|---|");
         for row in self.bare.iter().chain(&self.rows) {
             let times = |value: f64, base: fn(&Row) -> f64| {
                 self.bare.as_ref().map_or_else(String::new, |bare| format!("{:.2}", value / base(bare)))
@@ -64,12 +74,13 @@ impl Report {
                 false => format!("{:.1}", percentile(&row.latencies, share)),
             };
             println!(
-                "| {} | {:.0} | {} | {:.1} | {} | {} | {} |",
+                "| {} | {:.0} | {} | {:.1} | {} | {} | {} | {} |",
                 row.name,
                 row.rate(),
                 times(row.rate(), Row::rate),
                 row.cpu_per_million(),
                 times(row.cpu_per_million(), Row::cpu_per_million),
+                row.parts(),
                 latency(0.5),
                 latency(0.99)
             );
