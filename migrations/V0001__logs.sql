@@ -39,6 +39,7 @@ create table kafka_progress (
   partition int not null,
   next_offset bigint not null,                  -- first offset that is not stored yet
   epoch bigint not null,                        -- raised by each claim: whoever holds an older one is refused
+  last_key uuid,                                -- key of the message at next_offset - 1: a topic made anew does not hold it
   owner text not null,
   updated_at timestamptz not null default now(),
   primary key (topic, partition)

@@ -30,7 +30,7 @@ end $$;
 -- Takes ownership of partitions: whoever held them is refused from now on. Waits for an owner that is inside its commit, so what it
 -- returns is final. A partition seen for the first time starts at `start_offsets`.
 create function claim_partitions(topic_name text, partitions int[], start_offsets bigint[], new_owner text)
-returns table (claimed int, next_offset bigint, epoch bigint)
+returns table (claimed int, next_offset bigint, epoch bigint, last_key uuid)
 language plpgsql as $$
 begin
   insert into kafka_progress (topic, partition, next_offset, epoch, owner)
@@ -40,7 +40,7 @@ begin
   return query
     update kafka_progress k set epoch = k.epoch + 1, owner = new_owner, updated_at = now()
     where k.topic = topic_name and k.partition = any (partitions)
-    returning k.partition, k.next_offset, k.epoch;
+    returning k.partition, k.next_offset, k.epoch, k.last_key;
 end $$;
 
 -- The last statement of every batch. Moves the partitions from `from_offsets` to `to_offsets` if this writer still owns them
@@ -48,7 +48,7 @@ end $$;
 -- the server commits: a writer paused in mid-COPY blocks nobody.
 -- LI001: another owner, or this very batch is stored already. LI002: one of the keys is stored already.
 create function advance(
-  topic_name text, partitions int[], from_offsets bigint[], to_offsets bigint[], epochs bigint[],
+  topic_name text, partitions int[], from_offsets bigint[], to_offsets bigint[], epochs bigint[], last_keys uuid[],
   key_tenants smallint[], keys uuid[], key_parts smallint[], body_hashes bigint[], record_counts int[], received bigint[])
 returns void
 language plpgsql as $$
@@ -58,8 +58,8 @@ declare
 begin
   if wanted > 0 then
     perform 1 from kafka_progress k where k.topic = topic_name and k.partition = any (partitions) order by k.partition for update;
-    update kafka_progress k set next_offset = u.to_offset, updated_at = now()
-      from unnest(partitions, from_offsets, to_offsets, epochs) as u (p, from_offset, to_offset, epoch)
+    update kafka_progress k set next_offset = u.to_offset, last_key = u.last_key, updated_at = now()
+      from unnest(partitions, from_offsets, to_offsets, epochs, last_keys) as u (p, from_offset, to_offset, epoch, last_key)
       where k.topic = topic_name and k.partition = u.p and k.next_offset = u.from_offset and k.epoch = u.epoch;
     get diagnostics moved = row_count;
     if moved <> wanted then

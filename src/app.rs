@@ -1,1 +1,348 @@
-//! (being written)
+//! Wiring only: what is started in which order, and stopped in which.
+//!
+//! Start: socket, Postgres, migrations, queue and writer, HTTP. Stop: refuse new requests, finish those that were taken, flush the
+//! producer, let the writer commit its last batch over a live connection, stop Postgres. A process that is killed instead loses
+//! nothing that was acknowledged.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{App as ActixApp, HttpRequest, HttpServer, dev::ServerHandle, dev::Service, web};
+use deadpool_postgres::Pool;
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    config::{Config, DatabaseConfig, QueueConfig},
+    db::{self, Purpose},
+    health::{self, Health, Trouble},
+    ingest,
+    metrics::Metrics,
+    private_postgres::{PrivatePostgres, PrivatePostgresError},
+    queue::{
+        Budget, Queue,
+        direct::{self, DirectReceiver},
+        kafka::{self, KafkaQueue},
+    },
+    search,
+    writer::{self, consumer::ConsumerThread, leaves::Leaves, store::Shared, store::Store},
+};
+
+/// Connections for idempotency keys and probes.
+const DOOR_POOL_SIZE: usize = 4;
+/// After the door has closed, clients on open connections hear 503 for this long.
+const LINGER: Duration = Duration::from_millis(500);
+/// Requests that were taken may take this long to finish.
+const FINISH_WAIT_MAX: Duration = Duration::from_secs(18);
+/// The writer may take this long for its last batches.
+const WRITER_WAIT_MAX: Duration = Duration::from_secs(6);
+
+/// Why the process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    #[error("{0}")]
+    Postgres(#[from] PrivatePostgresError),
+    #[error("{0}")]
+    Migrate(#[from] db::MigrateError),
+    #[error("cannot make a Kafka client: {0}")]
+    Kafka(#[from] rdkafka::error::KafkaError),
+    #[error("cannot serve HTTP: {0}")]
+    Serve(#[from] std::io::Error),
+}
+
+/// A running process.
+pub struct App {
+    pub address: SocketAddr,
+    /// How to open the private Postgres in a terminal.
+    pub psql: Option<String>,
+    health: Arc<Health>,
+    in_flight: Arc<AtomicUsize>,
+    server: ServerHandle,
+    serving: JoinHandle<std::io::Result<()>>,
+    door: web::Data<ingest::State>,
+    writer: Writer,
+    postgres: Option<PrivatePostgres>,
+}
+
+/// The writing side of this process.
+#[derive(Default)]
+struct Writer {
+    direct: Option<Arc<DirectReceiver>>,
+    consumer: Option<ConsumerThread>,
+    tasks: JoinSet<()>,
+    janitor: Option<JoinHandle<()>>,
+    topic: Option<JoinHandle<()>>,
+}
+
+impl App {
+    /// Returns when the process serves.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let listen = config.http.listen;
+        let socket = TcpListener::bind(listen).map_err(|error| StartError::Listen(listen, error))?;
+        let address = socket.local_addr().map_err(|error| StartError::Listen(listen, error))?;
+        let (database, postgres) = match &config.database {
+            DatabaseConfig::Url(config) => (config.as_ref().clone(), None),
+            DatabaseConfig::Private { data_dir } => {
+                let server = PrivatePostgres::start(data_dir).await?;
+                (server.config(), Some(server))
+            }
+        };
+        migrate(&database).await?;
+        let metrics = Arc::new(Metrics::new());
+        let health = Arc::new(Health::default());
+        let (queue, writer) = start_writer(&config, &database, &health, &metrics).await?;
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let rooms = Rooms::new(&config, &database, queue, &health, &metrics);
+        let door = rooms.door.clone();
+        let (server, serving) = serve(socket, rooms, in_flight.clone())?;
+        let psql = postgres.as_ref().map(PrivatePostgres::psql);
+        Ok(Self { address, psql, health, in_flight, server, serving, door, writer, postgres })
+    }
+
+    /// Returns when everything is stopped and everything taken is stored or answered.
+    pub async fn stop(mut self) {
+        self.health.report(Trouble::Stopping, "the process is stopping");
+        sleep(LINGER).await;
+        let deadline = Instant::now() + FINISH_WAIT_MAX;
+        while self.in_flight.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(10)).await;
+        }
+        self.server.stop(false).await;
+        if let Ok(Err(error)) = self.serving.await {
+            log::error!("HTTP server: {error}");
+        }
+        if let Queue::Kafka(_) = self.door.queue {
+            let door = self.door.clone();
+            let flushed = tokio::task::spawn_blocking(move || {
+                if let Queue::Kafka(queue) = &door.queue {
+                    queue.flush(Duration::from_secs(5));
+                }
+            });
+            let _ = flushed.await;
+        }
+        if timeout(WRITER_WAIT_MAX, self.writer.stop()).await.is_err() {
+            log::error!(
+                "the writer did not finish in time; what was not committed stays in Kafka or was answered 503"
+            );
+        }
+        if let Some(postgres) = self.postgres {
+            postgres.stop().await;
+        }
+        log::info!("stopped");
+    }
+}
+
+impl Writer {
+    async fn stop(&mut self) {
+        for task in [self.topic.take(), self.janitor.take()].into_iter().flatten() {
+            task.abort();
+        }
+        if let Some(direct) = &self.direct {
+            direct.close();
+        }
+        if let Some(consumer) = self.consumer.take() {
+            consumer.stop().await;
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Waits for a server that starts at the same time as we do; any other fault of the migration ends the start.
+async fn migrate(database: &tokio_postgres::Config) -> Result<(), db::MigrateError> {
+    let mut said = String::new();
+    loop {
+        match db::migrate(database).await {
+            Err(db::MigrateError::Connect(error)) if !is_final(&error) => {
+                let reason = writer::error::describe(&error);
+                if said != reason {
+                    log::warn!("waiting for Postgres: {reason}");
+                    said = reason;
+                }
+                sleep(Duration::from_millis(500)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Wrong password, user or database: waiting does not help. Classes 28 and 3D of the PostgreSQL manual, appendix A.
+fn is_final(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("28") || code.code().starts_with("3D"))
+}
+
+async fn start_writer(
+    config: &Config,
+    database: &tokio_postgres::Config,
+    health: &Arc<Health>,
+    metrics: &Arc<Metrics>,
+) -> Result<(Queue, Writer), StartError> {
+    let mut writer = Writer::default();
+    let topic = match &config.queue {
+        QueueConfig::Kafka { topic, .. } => topic.clone(),
+        QueueConfig::Direct { .. } => "direct".to_owned(),
+    };
+    let shared = Shared {
+        config: database.clone(),
+        topic,
+        leaves: Arc::new(Leaves::default()),
+        metrics: metrics.clone(),
+    };
+    if config.roles.write {
+        writer.janitor = Some(tokio::spawn(writer::janitor::run(database.clone())));
+    }
+    match &config.queue {
+        QueueConfig::Direct { bytes_max } => {
+            log::info!("durability: direct, an accepted record is in Postgres' flushed WAL");
+            let (queue, receiver) =
+                direct::channel(Budget::new(*bytes_max, metrics.queued_bytes.clone()), health.clone());
+            let receiver = Arc::new(receiver);
+            if config.roles.write {
+                for _ in 0..config.writer.connections {
+                    let store = Store::new(shared.clone());
+                    writer.tasks.spawn(writer::direct::run(receiver.clone(), store, health.clone()));
+                }
+            }
+            writer.direct = Some(receiver);
+            Ok((Queue::Direct(queue), writer))
+        }
+        QueueConfig::Kafka { brokers, topic, group, bytes_max } => {
+            let budget = Budget::new(*bytes_max, metrics.queued_bytes.clone());
+            let queue = KafkaQueue::new(brokers, topic, budget, health.clone())?;
+            let (say_ready, topic_ready) = watch::channel(false);
+            if config.roles.write {
+                let settings = writer::consumer::Settings {
+                    brokers: brokers.clone(),
+                    group: group.clone(),
+                    flush_wait_max: config.writer.flush_wait_max,
+                    lanes: config.writer.connections,
+                };
+                writer.consumer = Some(ConsumerThread::start(settings, shared, health.clone(), topic_ready)?);
+            }
+            let (brokers, topic, health) = (brokers.clone(), topic.clone(), health.clone());
+            writer.topic = Some(tokio::spawn(async move {
+                kafka::ensure_topic(&brokers, &topic, &health).await;
+                say_ready.send_replace(true);
+                say_durability(brokers, topic).await;
+            }));
+            Ok((Queue::Kafka(queue), writer))
+        }
+    }
+}
+
+async fn say_durability(brokers: String, topic: String) {
+    let replicas =
+        tokio::task::spawn_blocking(move || kafka::replicas(&brokers, &topic)).await.ok().flatten();
+    match replicas {
+        Some(copies @ 2..) => log::info!(
+            "durability: Kafka with {copies} copies, an accepted record survives the loss of a broker"
+        ),
+        Some(_) => log::info!(
+            "durability: Kafka with one copy, an accepted record survives kill -9 of everything, not a power cut"
+        ),
+        None => log::info!("durability: Kafka, number of copies unknown"),
+    }
+}
+
+/// What the HTTP routes share.
+#[derive(Clone)]
+struct Rooms {
+    config: Config,
+    door: web::Data<ingest::State>,
+    search: web::Data<search::State>,
+    health: web::Data<health::State>,
+}
+
+impl Rooms {
+    fn new(
+        config: &Config,
+        database: &tokio_postgres::Config,
+        queue: Queue,
+        health: &Arc<Health>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
+        let pool: Pool = db::pool(database, DOOR_POOL_SIZE, Purpose::Door);
+        let query_pool = db::pool(database, config.search.pool_size, Purpose::Query);
+        let door = ingest::State {
+            queue,
+            bodies: Budget::new(config.http.bodies_bytes_max, metrics.body_bytes_in_flight.clone()),
+            pool: pool.clone(),
+            http: config.http.clone(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+        };
+        let probes = health::State {
+            health: health.clone(),
+            metrics: metrics.clone(),
+            roles: config.roles,
+            direct: matches!(config.queue, QueueConfig::Direct { .. }),
+            pool,
+        };
+        Self {
+            config: config.clone(),
+            door: web::Data::new(door),
+            search: web::Data::new(search::State::new(query_pool, &config.search, metrics.clone())),
+            health: web::Data::new(probes),
+        }
+    }
+
+    fn routes(&self, service: &mut web::ServiceConfig) {
+        service.app_data(self.health.clone()).configure(health::routes);
+        if self.config.roles.ingest {
+            service.app_data(self.door.clone()).configure(ingest::routes);
+        }
+        if self.config.roles.query {
+            service.app_data(self.search.clone()).configure(search::assets::routes).configure(search::routes);
+        }
+    }
+}
+
+fn serve(
+    socket: TcpListener,
+    rooms: Rooms,
+    in_flight: Arc<AtomicUsize>,
+) -> std::io::Result<(ServerHandle, JoinHandle<std::io::Result<()>>)> {
+    let server = HttpServer::new(move || {
+        let rooms = rooms.clone();
+        let in_flight = in_flight.clone();
+        ActixApp::new()
+            .wrap_fn(move |request, service| {
+                in_flight.fetch_add(1, Ordering::AcqRel);
+                let guard = InFlight(in_flight.clone());
+                let answer = service.call(request);
+                async move {
+                    let _guard = guard;
+                    answer.await
+                }
+            })
+            .wrap(search::page_headers())
+            .configure(|service| rooms.routes(service))
+            .default_service(web::to(
+                |request: HttpRequest| async move { search::answer::not_found(&request) },
+            ))
+    })
+    .listen(socket)?
+    .disable_signals()
+    .keep_alive(Duration::from_secs(75))
+    .shutdown_timeout(2)
+    .run();
+    Ok((server.handle(), tokio::spawn(server)))
+}
+
+struct InFlight(Arc<AtomicUsize>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

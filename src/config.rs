@@ -135,7 +135,7 @@ pub struct HttpConfig {
 #[derive(Clone)]
 pub enum DatabaseConfig {
     /// A server that somebody else runs.
-    Url(tokio_postgres::Config),
+    Url(Box<tokio_postgres::Config>),
     /// A server of our own below this folder, started and stopped with the process.
     Private { data_dir: PathBuf },
 }
@@ -295,7 +295,7 @@ impl Reader<'_> {
             return private;
         }
         match url.parse() {
-            Ok(config) => DatabaseConfig::Url(config),
+            Ok(config) => DatabaseConfig::Url(Box::new(config)),
             Err(error) => {
                 // The message of the parser never holds the value; the URL itself is not printed, it may carry a password.
                 self.faults.push(format!("DATABASE_URL: not a Postgres URL ({error})"));

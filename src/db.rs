@@ -11,7 +11,7 @@ mod embedded {
 }
 
 /// Key of the advisory lock around migrations; any constant that nobody else takes.
-const MIGRATION_LOCK: i64 = 0x6c6f_675f_696e_67;
+const MIGRATION_LOCK: i64 = 0x6c6f_6769_6e67;
 
 /// Settings of a connection that searches: no writes, no JIT (compiling costs more than it saves on pages of 50 rows).
 const QUERY_SETTINGS: &str =

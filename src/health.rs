@@ -79,7 +79,11 @@ impl Health {
 
     fn reasons(&self, role: Role) -> Vec<String> {
         let troubles = self.lock();
-        troubles.iter().filter(|(trouble, _)| trouble.concerns().contains(&role)).map(|(_, why)| why.clone()).collect()
+        troubles
+            .iter()
+            .filter(|(trouble, _)| trouble.concerns().contains(&role))
+            .map(|(_, why)| why.clone())
+            .collect()
     }
 }
 
@@ -108,7 +112,10 @@ struct RoleState {
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/healthz", web::get().to(|| async { HttpResponse::Ok().content_type("text/plain").body("ok\n") }))
+        .route(
+            "/healthz",
+            web::get().to(|| async { HttpResponse::Ok().content_type("text/plain").body("ok\n") }),
+        )
         .route("/readyz", web::get().to(readyz))
         .route("/metrics", web::get().to(metrics));
 }
@@ -141,7 +148,14 @@ async fn readyz(state: web::Data<State>) -> HttpResponse {
 }
 
 async fn query_trouble(pool: &Pool) -> Option<String> {
-    let probe = async { pool.get().await.map_err(|error| error.to_string())?.simple_query("select 1").await.map_err(|error| error.to_string()) };
+    let probe = async {
+        pool.get()
+            .await
+            .map_err(|error| error.to_string())?
+            .simple_query("select 1")
+            .await
+            .map_err(|error| error.to_string())
+    };
     match tokio::time::timeout(Duration::from_secs(2), probe).await {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(format!("cannot query Postgres: {error}")),

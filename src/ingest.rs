@@ -55,13 +55,13 @@ struct Reply<'a> {
 }
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/public/ingest").route(web::post().to(post)).default_service(web::route().to(|| async {
+    config.service(web::resource("/public/ingest").route(web::post().to(post)).default_service(
+        web::route().to(|| async {
             HttpResponse::MethodNotAllowed()
                 .insert_header(("Allow", "POST"))
                 .json(serde_json::json!({"error": "only POST is known here"}))
-        })),
-    );
+        }),
+    ));
 }
 
 async fn post(state: web::Data<State>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -87,12 +87,14 @@ async fn ingest(
     // 2. Read and inflate the body, within limits.
     let bytes_max = state.http.body_bytes_max;
     let body = decode::read(payload, content_length(request.headers()), bytes_max, &state.bodies).await?;
-    let body = on_thread(encoding != Encoding::Identity, move || decode::inflate(body, encoding, bytes_max)).await?;
+    let body =
+        on_thread(encoding != Encoding::Identity, move || decode::inflate(body, encoding, bytes_max)).await?;
     let reservation = state.queue.reserve(body.bytes.len());
     let reservation = reservation.ok_or_else(|| IngestError::NotStored("the queue is full".into()))?;
     // 3. A key that was seen before: the same body again, or another one.
     let body_hash = intake::body_hash(&body.bytes);
-    let stored = if request_key.from_client { stored_before(state, &request_key, body_hash).await? } else { None };
+    let stored =
+        if request_key.from_client { stored_before(state, &request_key, body_hash).await? } else { None };
     // 4. Parse each record; encode the good ones, keep the faults of the others.
     let received_at = stored.as_ref().map_or_else(Timestamp::now, |stored| stored.received_at);
     let empty = Intake::new(encoder(&state.queue), request_key.key, body_hash, received_at);
@@ -126,7 +128,9 @@ fn format(headers: &HeaderMap) -> Result<Format, IngestError> {
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "application/json" => Ok(Format::Json),
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => Ok(Format::Ndjson),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+            Ok(Format::Ndjson)
+        }
         "text/csv" => Ok(Format::Csv),
         _ => Err(IngestError::UnsupportedType(essence.chars().take(64).collect())),
     }
@@ -144,11 +148,15 @@ fn unknown_fields(query: &str) -> Result<Unknown, IngestError> {
             ("unknown", "reject") => Unknown::Reject,
             ("unknown", other) => {
                 let seen = crate::record::rules::excerpt(other);
-                return Err(IngestError::Malformed(format!("unknown: expected keep or reject, got `{seen}`")));
+                return Err(IngestError::Malformed(format!(
+                    "unknown: expected keep or reject, got `{seen}`"
+                )));
             }
             (other, _) => {
                 let seen = crate::record::rules::excerpt(other);
-                return Err(IngestError::Malformed(format!("unknown parameter `{seen}`; only `unknown` is known here")));
+                return Err(IngestError::Malformed(format!(
+                    "unknown parameter `{seen}`; only `unknown` is known here"
+                )));
             }
         };
     }
@@ -170,7 +178,11 @@ fn refusal(malformed: Malformed) -> IngestError {
 }
 
 /// With Postgres away, Kafka mode goes on: the writer will find the key.
-async fn stored_before(state: &State, key: &RequestKey, body_hash: i64) -> Result<Option<Stored>, IngestError> {
+async fn stored_before(
+    state: &State,
+    key: &RequestKey,
+    body_hash: i64,
+) -> Result<Option<Stored>, IngestError> {
     match (key::look_up(&state.pool, key.key, body_hash).await, &state.queue) {
         (Ok(stored), _) => Ok(stored),
         (Err(LookUpError::OtherBody), _) => Err(IngestError::KeyReused),
@@ -231,8 +243,11 @@ fn answer(metrics: &Metrics, intake: Intake, replayed: bool) -> HttpResponse {
     for (reason, count) in &intake.reasons {
         metrics.rejected_records.get_or_create(&Reason { reason: reason.to_string() }).inc_by(*count);
     }
-    let mut answer =
-        if intake.accepted.is_empty() { HttpResponse::UnprocessableEntity() } else { HttpResponse::Accepted() };
+    let mut answer = if intake.accepted.is_empty() {
+        HttpResponse::UnprocessableEntity()
+    } else {
+        HttpResponse::Accepted()
+    };
     if replayed {
         answer.insert_header(("Idempotent-Replayed", "true"));
     }

@@ -19,4 +19,5 @@ pub mod search;
 pub mod db;
 pub mod private_postgres;
 pub mod health;
+pub mod healthcheck;
 pub mod metrics;

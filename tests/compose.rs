@@ -26,8 +26,9 @@ fn compose() -> Value {
     let mut text = read("docker-compose.yml");
     while let Some(start) = text.find("${") {
         let end = start + text[start..].find('}').expect("closed");
-        let (_, default) =
-            text[start + 2..end].split_once(":-").expect("every variable has a default: up works without .env");
+        let (_, default) = text[start + 2..end]
+            .split_once(":-")
+            .expect("every variable has a default: up works without .env");
         let default = default.to_owned();
         text.replace_range(start..=end, &default);
     }
@@ -44,12 +45,20 @@ fn ours(compose: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 fn strings(value: &Value) -> Vec<&str> {
-    value.as_array().map(|items| items.iter().map(|item| item.as_str().unwrap()).collect()).unwrap_or_default()
+    value
+        .as_array()
+        .map(|items| items.iter().map(|item| item.as_str().unwrap()).collect())
+        .unwrap_or_default()
 }
 
 fn environment(service: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    service["environment"].as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    service["environment"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
 }
 
 #[test]
@@ -119,7 +128,8 @@ fn ports_are_served_and_bound_to_loopback() {
         }
     }
     // What nginx passes to is a service of ours, at the port where it listens.
-    let upstream = nginx.lines().find_map(|line| line.trim().strip_prefix("server ")?.strip_suffix(" resolve;"));
+    let upstream =
+        nginx.lines().find_map(|line| line.trim().strip_prefix("server ")?.strip_suffix(" resolve;"));
     let (host, port) = upstream.unwrap().split_once(':').unwrap();
     let target = environment(&services(&compose)[host]);
     assert_eq!(Config::from_values(&target).unwrap().http.listen.port().to_string(), port);
@@ -143,11 +153,15 @@ fn probes_ask_for_what_is_served() {
             }
             "kafka" => {
                 let listener = test[1].split("localhost:").nth(1).unwrap().split(' ').next().unwrap();
-                assert!(environment(service)["KAFKA_LISTENERS"].contains(&format!("PLAINTEXT://:{listener}")));
+                assert!(
+                    environment(service)["KAFKA_LISTENERS"].contains(&format!("PLAINTEXT://:{listener}"))
+                );
             }
             "postgres" => {
                 let values = environment(service);
-                assert!(test[1].contains(&format!("-U {} -d {}", values["POSTGRES_USER"], values["POSTGRES_DB"])));
+                assert!(
+                    test[1].contains(&format!("-U {} -d {}", values["POSTGRES_USER"], values["POSTGRES_DB"]))
+                );
             }
             other => panic!("{other}: unknown service"),
         }

@@ -20,7 +20,8 @@ pub fn rows(body: &[u8], unknown: Unknown, sink: &mut Sink<'_>) -> Result<(), Ma
     let mut index = 0;
     while reader.read_byte_record(&mut row).map_err(syntax)? {
         let draft = draft(&header, &row, unknown);
-        let escapes = row.as_slice().iter().filter(|byte| **byte < 0x20 || matches!(byte, b'"' | b'\\')).count();
+        let escapes =
+            row.as_slice().iter().filter(|byte| **byte < 0x20 || matches!(byte, b'"' | b'\\')).count();
         if sink(Item { index, bytes: row.as_slice().len() + 5 * escapes, draft }).is_break() {
             return Ok(());
         }
@@ -29,7 +30,11 @@ pub fn rows(body: &[u8], unknown: Unknown, sink: &mut Sink<'_>) -> Result<(), Ma
     Ok(())
 }
 
-fn draft<'a>(header: &'a csv::StringRecord, row: &'a csv::ByteRecord, unknown: Unknown) -> Result<Draft<'a>, Fault> {
+fn draft<'a>(
+    header: &'a csv::StringRecord,
+    row: &'a csv::ByteRecord,
+    unknown: Unknown,
+) -> Result<Draft<'a>, Fault> {
     if row.len() != header.len() {
         let text = format!("expected {} cells as in the header, got {}", header.len(), row.len());
         return Err(Fault::new("record", text));
@@ -67,7 +72,8 @@ fn draft<'a>(header: &'a csv::StringRecord, row: &'a csv::ByteRecord, unknown: U
         }
     }
     let json = |value: &Value| Cow::Owned(value.to_string());
-    draft.extra = nested.iter().map(|(name, value)| (json(&Value::from(name.as_str())), json(value))).collect();
+    draft.extra =
+        nested.iter().map(|(name, value)| (json(&Value::from(name.as_str())), json(value))).collect();
     Ok(draft)
 }
 
@@ -106,12 +112,17 @@ mod tests {
         records(Format::Csv, body.as_bytes(), Unknown::Keep, 10, &mut |item| {
             seen.push(item.draft.map(|draft| {
                 assert_eq!(draft.trace_id, None);
-                let extra: Vec<_> = draft.extra.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+                let extra: Vec<_> =
+                    draft.extra.iter().map(|(name, value)| format!("{name}:{value}")).collect();
                 (draft.message.unwrap().into_owned(), draft.metadata.unwrap().into_owned(), extra.join(","))
             }));
         })
         .unwrap();
-        let good = ("two\nlines, \"quoted\"".to_owned(), "{\"k\":[1]}".to_owned(), r#""a":{"b":"1"},"colour":"red""#.to_owned());
+        let good = (
+            "two\nlines, \"quoted\"".to_owned(),
+            "{\"k\":[1]}".to_owned(),
+            r#""a":{"b":"1"},"colour":"red""#.to_owned(),
+        );
         assert_eq!(seen[0], Ok(good));
         assert_eq!(seen[1], Err(Fault::new("record", "expected 7 cells as in the header, got 2")));
         assert!(seen[2].as_ref().unwrap_err().error.starts_with("not JSON: EOF"));

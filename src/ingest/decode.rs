@@ -64,7 +64,8 @@ pub async fn read(
     let mut bytes = Vec::with_capacity(expected);
     let arrival = async {
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|error| IngestError::Malformed(format!("the body broke off: {error}")))?;
+            let chunk =
+                chunk.map_err(|error| IngestError::Malformed(format!("the body broke off: {error}")))?;
             if bytes.len() + chunk.len() > bytes_max {
                 return Err(too_large());
             }
@@ -84,10 +85,14 @@ pub fn inflate(body: Body, encoding: Encoding, bytes_max: usize) -> Result<Body,
     let Body { bytes: packed, reservation } = body;
     match encoding {
         Encoding::Identity => Ok(Body { bytes: packed, reservation }),
-        Encoding::Gzip => drain(flate2::read::MultiGzDecoder::new(&*packed), "gzip", &packed, reservation, bytes_max),
+        Encoding::Gzip => {
+            drain(flate2::read::MultiGzDecoder::new(&*packed), "gzip", &packed, reservation, bytes_max)
+        }
         Encoding::Deflate => {
             // The standard means zlib's format; some clients send raw deflate (RFC 9110, section 8.4.1.2).
-            let zlib = packed.len() >= 2 && packed[0] & 0x0f == 8 && (u16::from(packed[0]) << 8 | u16::from(packed[1])) % 31 == 0;
+            let zlib = packed.len() >= 2
+                && packed[0] & 0x0f == 8
+                && (u16::from(packed[0]) << 8 | u16::from(packed[1])) % 31 == 0;
             if zlib {
                 drain(flate2::read::ZlibDecoder::new(&*packed), "deflate", &packed, reservation, bytes_max)
             } else {

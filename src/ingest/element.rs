@@ -108,8 +108,15 @@ impl<'a> Fields<'a> {
     /// Whether any name or value contains `mark`.
     pub fn contains(&self, mark: char) -> bool {
         let known = [
-            self.level, self.message, self.resource_id, self.timestamp, self.trace_id, self.span_id, self.commit,
-            self.metadata, self.id,
+            self.level,
+            self.message,
+            self.resource_id,
+            self.timestamp,
+            self.trace_id,
+            self.span_id,
+            self.commit,
+            self.metadata,
+            self.id,
         ];
         let pairs = self.extra.iter().copied().chain(self.client_id).flat_map(|(name, value)| [name, value]);
         known.into_iter().flatten().chain(pairs).any(|raw| raw.get().contains(mark))

@@ -136,7 +136,16 @@ impl Intake {
         // The name of an unknown field comes from the client: it must not become a label.
         let known = matches!(
             &*fault.field,
-            "level" | "message" | "resourceId" | "timestamp" | "traceId" | "spanId" | "commit" | "id" | "metadata" | "record"
+            "level"
+                | "message"
+                | "resourceId"
+                | "timestamp"
+                | "traceId"
+                | "spanId"
+                | "commit"
+                | "id"
+                | "metadata"
+                | "record"
         );
         let reason = if known { fault.field.clone() } else { Cow::Borrowed("unknown field") };
         *self.reasons.entry(reason).or_default() += 1;

@@ -62,7 +62,8 @@ pub async fn look_up(pool: &Pool, key: Uuid, body_hash: i64) -> Result<Option<St
             return Err(LookUpError::OtherBody);
         }
         let received_at: DateTime<Utc> = row.get(2);
-        let stored = stored.get_or_insert_with(|| Stored { received_at: received_at.into(), parts: HashSet::new() });
+        let stored =
+            stored.get_or_insert_with(|| Stored { received_at: received_at.into(), parts: HashSet::new() });
         stored.parts.insert(row.get(1));
     }
     Ok(stored)

@@ -94,7 +94,8 @@ fn json(body: &[u8], unknown: Unknown, sink: &mut Sink<'_>) -> Result<(), Malfor
         Ok(text) => json_text(text, unknown, None, sink),
         Err(_) => {
             // Only the records that hold the invalid bytes are refused.
-            let holds = |mark: &char| memchr::memmem::find(body, mark.encode_utf8(&mut [0; 4]).as_bytes()).is_some();
+            let holds =
+                |mark: &char| memchr::memmem::find(body, mark.encode_utf8(&mut [0; 4]).as_bytes()).is_some();
             let Some(mark) = MARKS.into_iter().find(|mark| !holds(mark)) else {
                 return Err(Malformed::Syntax("the body is not UTF-8".into()));
             };
@@ -194,10 +195,14 @@ fn ndjson(body: &[u8], unknown: Unknown, sink: &mut Sink<'_>) -> Result<(), Malf
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let text = match whole.map_or_else(|| std::str::from_utf8(line), |whole| Ok(&whole[start..line_end])) {
+        let text = match whole.map_or_else(|| std::str::from_utf8(line), |whole| Ok(&whole[start..line_end]))
+        {
             Ok(text) => text,
             Err(error) => {
-                let fault = Fault::new("record", format!("invalid UTF-8 at byte {} of the line", error.valid_up_to() + 1));
+                let fault = Fault::new(
+                    "record",
+                    format!("invalid UTF-8 at byte {} of the line", error.valid_up_to() + 1),
+                );
                 if sink(Item { index, bytes: 0, draft: Err(fault) }).is_break() {
                     return Ok(());
                 }
@@ -205,14 +210,16 @@ fn ndjson(body: &[u8], unknown: Unknown, sink: &mut Sink<'_>) -> Result<(), Malf
                 continue;
             }
         };
-        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Element<'_>>();
+        let values = serde_json::Deserializer::from_str(text).into_iter::<Element<'_>>();
         let mut first = true;
-        while let Some(value) = values.next() {
+        for value in values {
             let flow = match value {
                 Ok(element) => sink(item(index, element, unknown)),
                 Err(error) => {
-                    let several_lines = first && error.is_eof() && multiline_failures < MULTILINE_FAILURES_MAX;
-                    match whole.filter(|_| several_lines).and_then(|whole| object_over_lines(&whole[start..])) {
+                    let several_lines =
+                        first && error.is_eof() && multiline_failures < MULTILINE_FAILURES_MAX;
+                    match whole.filter(|_| several_lines).and_then(|whole| object_over_lines(&whole[start..]))
+                    {
                         Some((element, length)) => {
                             at = start + length;
                             let flow = sink(item(index, element, unknown));
@@ -270,13 +277,16 @@ mod tests {
     fn arrays_and_objects() {
         let json = |body: &str| read(Format::Json, body.as_bytes());
         assert_eq!(json(r#" {"level":"a"} "#).unwrap(), ["a"]);
-        assert_eq!(json(r#"[{"level":"a","level":"b"},7,[[1]],{"level":7},{"level":null,"x":[{}]}]"#).unwrap(), [
-            "b",
-            "record: expected an object, got a number",
-            "record: expected an object, got an array",
-            "level: expected a string, got a number",
-            ""
-        ]);
+        assert_eq!(
+            json(r#"[{"level":"a","level":"b"},7,[[1]],{"level":7},{"level":null,"x":[{}]}]"#).unwrap(),
+            [
+                "b",
+                "record: expected an object, got a number",
+                "record: expected an object, got an array",
+                "level: expected a string, got a number",
+                ""
+            ]
+        );
         assert_eq!(json("[]"), Err(Malformed::Empty));
         assert_eq!(json(" \n "), Err(Malformed::Empty));
         assert_eq!(json("[{},{},{},{},{},{}]"), Err(Malformed::TooMany(5)));
@@ -301,34 +311,47 @@ mod tests {
         let body = b"[{\"level\":\"a\"},{\"level\":\"\xff\"},{\"level\":\"c\"}]";
         assert_eq!(read(Format::Json, body).unwrap(), ["a", "record: invalid UTF-8", "c"]);
         let body = b"{\"level\":\"a\"}\n{\"level\":\"\xff\"}\n{\"level\":\"c\"}";
-        assert_eq!(read(Format::Ndjson, body).unwrap(), ["a", "record: invalid UTF-8 at byte 11 of the line", "c"]);
+        assert_eq!(
+            read(Format::Ndjson, body).unwrap(),
+            ["a", "record: invalid UTF-8 at byte 11 of the line", "c"]
+        );
     }
 
     #[test]
     fn lines() {
         let lines = |body: &str| read(Format::Ndjson, body.as_bytes());
         assert_eq!(lines("\u{feff}{\"level\":\"a\"}\r\n\r\n \n{\"level\":\"b\"}").unwrap(), ["a", "b"]);
-        assert_eq!(lines("{\"level\":\"a\"}{\"level\":\"b\"} {\"level\":\"c\"}\n{\"level\":\"d\"}").unwrap(), ["a", "b", "c", "d"]);
-        assert_eq!(lines("{\n \"level\":\n\"a\"\n}{\n\"level\":\"b\"}\n{\"level\":\"c\"}\n").unwrap(), ["a", "b", "c"]);
-        assert_eq!(lines("{\"level\":\"a\"}\n{\"level\":\n{\"level\":\"b\"}\nnope\n{\"level\":\"c\"}").unwrap(), [
-            "a",
-            "record: not JSON: EOF while parsing a value (column 9)",
-            "b",
-            "record: not JSON: expected ident (column 2)",
-            "c"
-        ]);
+        assert_eq!(
+            lines("{\"level\":\"a\"}{\"level\":\"b\"} {\"level\":\"c\"}\n{\"level\":\"d\"}").unwrap(),
+            ["a", "b", "c", "d"]
+        );
+        assert_eq!(
+            lines("{\n \"level\":\n\"a\"\n}{\n\"level\":\"b\"}\n{\"level\":\"c\"}\n").unwrap(),
+            ["a", "b", "c"]
+        );
+        assert_eq!(
+            lines("{\"level\":\"a\"}\n{\"level\":\n{\"level\":\"b\"}\nnope\n{\"level\":\"c\"}").unwrap(),
+            [
+                "a",
+                "record: not JSON: EOF while parsing a value (column 9)",
+                "b",
+                "record: not JSON: expected ident (column 2)",
+                "c"
+            ]
+        );
         assert_eq!(lines("\n\n"), Err(Malformed::Empty));
-        assert_eq!(lines("7\n[1]").unwrap(), [
-            "record: expected an object, got a number",
-            "record: expected an object, got an array"
-        ]);
+        assert_eq!(
+            lines("7\n[1]").unwrap(),
+            ["record: expected an object, got a number", "record: expected an object, got an array"]
+        );
     }
 
     #[test]
     fn unknown_fields_can_be_refused() {
         let mut faults = Vec::new();
         let body = br#"{"level":"a","colour":1}"#;
-        records(Format::Json, body, Unknown::Reject, 5, &mut |item| faults.push(item.draft.unwrap_err())).unwrap();
+        records(Format::Json, body, Unknown::Reject, 5, &mut |item| faults.push(item.draft.unwrap_err()))
+            .unwrap();
         assert_eq!(faults, [Fault::new("colour", "not a field of a record")]);
     }
 }

@@ -7,13 +7,13 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
 
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, Notify, mpsc, oneshot},
     time::{Instant, timeout},
 };
 
@@ -53,6 +53,8 @@ pub struct Submission {
 /// The receiving half; the writer's connections share it.
 pub struct DirectReceiver {
     receiver: Mutex<Inbox>,
+    closing: Notify,
+    closed: AtomicBool,
 }
 
 struct Inbox {
@@ -64,7 +66,11 @@ struct Inbox {
 /// Makes the two halves.
 pub fn channel(budget: Budget, health: Arc<Health>) -> (DirectQueue, DirectReceiver) {
     let (sender, receiver) = mpsc::channel(CHANNEL_CAPACITY);
-    let receiver = DirectReceiver { receiver: Mutex::new(Inbox { receiver, next: None }) };
+    let receiver = DirectReceiver {
+        receiver: Mutex::new(Inbox { receiver, next: None }),
+        closing: Notify::new(),
+        closed: AtomicBool::new(false),
+    };
     (DirectQueue { sender, budget, health }, receiver)
 }
 
@@ -114,12 +120,17 @@ async fn wait(mut receiver: oneshot::Receiver<Outcome>, state: &AtomicU8) -> Out
 }
 
 impl DirectReceiver {
-    /// All senders are gone: the process is stopping.
-    pub fn is_closed(&self) -> bool {
-        self.receiver.try_lock().is_ok_and(|inbox| inbox.receiver.is_closed())
+    /// Takes nothing more; what is inside is still handed out.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.closing.notify_one();
     }
 
-    /// Waits for the first submission and takes what else is there, up to one batch. None when all senders are gone.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Waits for the first submission and takes what else is there, up to one batch. None when closed and empty.
     pub async fn batch(&self) -> Option<Vec<Submission>> {
         let mut inbox = self.receiver.lock().await;
         let mut batch = Vec::new();
@@ -127,7 +138,14 @@ impl DirectReceiver {
         loop {
             let submission = match inbox.next.take() {
                 Some(submission) => submission,
-                None if batch.is_empty() => inbox.receiver.recv().await?,
+                None if batch.is_empty() => tokio::select! {
+                    biased;
+                    submission = inbox.receiver.recv() => submission?,
+                    () = self.closing.notified() => {
+                        inbox.receiver.close();
+                        continue;
+                    }
+                },
                 None => match inbox.receiver.try_recv() {
                     Ok(submission) => submission,
                     Err(_) => return Some(batch),
@@ -139,7 +157,8 @@ impl DirectReceiver {
                 inbox.next = Some(submission);
                 return Some(batch);
             }
-            if submission.state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            if submission.state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+            {
                 records += submission.message.records;
                 bytes += submission.message.payload.byte_len();
                 batch.push(submission);

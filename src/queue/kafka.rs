@@ -92,7 +92,9 @@ impl KafkaQueue {
         message: &Message,
         reservation: &Arc<Reservation>,
     ) -> Result<oneshot::Receiver<Outcome>, &'static str> {
-        let Payload::Lines(lines) = &message.payload else { unreachable!("the door encodes lines in Kafka mode") };
+        let Payload::Lines(lines) = &message.payload else {
+            unreachable!("the door encodes lines in Kafka mode")
+        };
         let (sender, receipt) = oneshot::channel();
         let opaque = Box::new(Pending { reply: sender, _reservation: reservation.clone() });
         let record = BaseRecord::with_opaque_to(&self.topic, opaque)
@@ -198,7 +200,8 @@ impl DeliveryContext {
         if self.probing.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.health.report(Trouble::Producer, format!("no Kafka broker of {} answers: {reason}", self.brokers));
+        self.health
+            .report(Trouble::Producer, format!("no Kafka broker of {} answers: {reason}", self.brokers));
         let (brokers, health, probing) = (self.brokers.clone(), self.health.clone(), self.probing.clone());
         std::thread::spawn(move || {
             wait_for_broker(&brokers);

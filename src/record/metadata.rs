@@ -74,13 +74,17 @@ pub fn check(text: Cow<'_, str>) -> Result<Checked<'_>, Fault> {
                 depth -= 1;
                 at += 1;
             }
-            b'"' => at = string_end(bytes, at + 1, &mut nuls).map_err(|error| Fault::new("metadata", error))?,
+            b'"' => {
+                at = string_end(bytes, at + 1, &mut nuls).map_err(|error| Fault::new("metadata", error))?
+            }
             b'-' | b'0'..=b'9' => {
                 let end = number_end(bytes, at);
                 let digits = printed_digits(&bytes[at..end]);
                 if digits > DIGITS_MAX {
                     let seen = excerpt(&text[at..end]);
-                    return fault(format!("a number may print with at most {DIGITS_MAX} digits, `{seen}` has {digits}"));
+                    return fault(format!(
+                        "a number may print with at most {DIGITS_MAX} digits, `{seen}` has {digits}"
+                    ));
                 }
                 at = end;
             }
@@ -188,7 +192,10 @@ mod tests {
     #[test]
     fn the_rules_of_jsonb() {
         for good in [
-            "{}", r#"{"a":{"b":[1,-2.5e3,"x\\u0000",true,null]}}"#, r#"{"\ud83d\ude00":"\\"}"#, r#"{"n":1e399}"#,
+            "{}",
+            r#"{"a":{"b":[1,-2.5e3,"x\\u0000",true,null]}}"#,
+            r#"{"\ud83d\ude00":"\\"}"#,
+            r#"{"n":1e399}"#,
             r#"{"n":0e9999999999999}"#,
         ] {
             assert_eq!(check(good.into()).unwrap().text, good);

@@ -5,7 +5,8 @@
 use super::{Level, Record, RecordId, TENANT_DEFAULT, Timestamp};
 
 /// Columns in the order of [`Rows::push`].
-pub const COLUMNS: &str = r#"timestamp, id, tenant, level, resource_id, trace_id, span_id, "commit", message, metadata, client_id"#;
+pub const COLUMNS: &str =
+    r#"timestamp, id, tenant, level, resource_id, trace_id, span_id, "commit", message, metadata, client_id"#;
 const COLUMN_COUNT: i16 = 11;
 
 /// PGCOPY signature, flags and extension length (PostgreSQL documentation, COPY, "Binary Format").

@@ -243,17 +243,37 @@ mod tests {
         let long = |n: usize| Some(Cow::Owned("x".repeat(n)));
         let cases: [(&str, Draft<'static>, &str); 12] = [
             ("level", Draft { level: None, ..draft() }, "required, but missing"),
-            ("level", Draft { level: Some("loud".into()), ..draft() }, "expected trace, debug, info, warn, error or fatal, got `loud`"),
+            (
+                "level",
+                Draft { level: Some("loud".into()), ..draft() },
+                "expected trace, debug, info, warn, error or fatal, got `loud`",
+            ),
             ("message", Draft { message: Some("".into()), ..draft() }, "must not be empty"),
             ("message", Draft { message: long(65537), ..draft() }, "at most 65536 bytes, got 65537"),
             ("resourceId", Draft { resource_id: long(257), ..draft() }, "at most 256 bytes, got 257"),
             ("resourceId", Draft { resource_id: None, ..draft() }, "required, but missing"),
-            ("timestamp", Draft { timestamp: Some("yesterday".into()), ..draft() }, "expected RFC 3339 such as 2023-09-15T08:00:00Z, got `yesterday`"),
-            ("timestamp", Draft { timestamp: Some("1969-12-31T23:59:59Z".into()), ..draft() }, "not before 1970, got `1969-12-31T23:59:59Z`"),
-            ("timestamp", Draft { timestamp: Some("2026-01-01T00:00:01Z".into()), ..draft() }, "at most 24 hours ahead, not after 2026-01-01T00:00:00Z, got `2026-01-01T00:00:01Z`"),
+            (
+                "timestamp",
+                Draft { timestamp: Some("yesterday".into()), ..draft() },
+                "expected RFC 3339 such as 2023-09-15T08:00:00Z, got `yesterday`",
+            ),
+            (
+                "timestamp",
+                Draft { timestamp: Some("1969-12-31T23:59:59Z".into()), ..draft() },
+                "not before 1970, got `1969-12-31T23:59:59Z`",
+            ),
+            (
+                "timestamp",
+                Draft { timestamp: Some("2026-01-01T00:00:01Z".into()), ..draft() },
+                "at most 24 hours ahead, not after 2026-01-01T00:00:00Z, got `2026-01-01T00:00:01Z`",
+            ),
             ("traceId", Draft { trace_id: long(257), ..draft() }, "at most 256 bytes, got 257"),
             ("id", Draft { client_id: long(129), ..draft() }, "at most 128 bytes, got 129"),
-            ("metadata", Draft { metadata: Some("[1]".into()), ..draft() }, "expected an object, got an array"),
+            (
+                "metadata",
+                Draft { metadata: Some("[1]".into()), ..draft() },
+                "expected an object, got an array",
+            ),
         ];
         for (field, draft, error) in cases {
             assert_eq!(check(draft).unwrap_err(), Fault::new(field, error));

@@ -1,5 +1,7 @@
 //! A batch: messages that are stored in one transaction, and what became of each. Pure; no I/O.
 
+use uuid::Uuid;
+
 use crate::{
     queue::MessageKey,
     record::rows::{RowMeta, Rows},
@@ -59,6 +61,8 @@ pub struct Advance {
     pub from: i64,
     pub to: i64,
     pub epoch: i64,
+    /// Key of the message at `to - 1`, if it has one.
+    pub last_key: Option<Uuid>,
 }
 
 /// A line that cannot be stored, as it was.
@@ -86,7 +90,8 @@ impl Batch {
         let mut entries = Vec::new();
         for (number, message) in self.messages.iter().enumerate().filter(|(_, message)| !message.repeated) {
             let skipped = |row: &usize| {
-                message.refused.iter().any(|(refused, ..)| refused == row) || message.stored_before.contains(row)
+                message.refused.iter().any(|(refused, ..)| refused == row)
+                    || message.stored_before.contains(row)
             };
             entries.extend((0..message.rows.len()).filter(|row| !skipped(row)).map(|row| (number, row)));
         }

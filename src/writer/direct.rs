@@ -49,7 +49,9 @@ fn unpack(submissions: Vec<Submission>) -> (Batch, Vec<oneshot::Sender<Outcome>>
     let mut replies = Vec::with_capacity(submissions.len());
     let mut deadline = None;
     for submission in submissions {
-        let Payload::Rows(rows) = submission.message.payload else { unreachable!("the door encodes rows in direct mode") };
+        let Payload::Rows(rows) = submission.message.payload else {
+            unreachable!("the door encodes rows in direct mode")
+        };
         batch.messages.push(BatchMessage::new(Some(submission.message.key), rows, None));
         replies.push(submission.reply);
         let earliest = deadline.unwrap_or(submission.deadline);
@@ -61,7 +63,8 @@ fn unpack(submissions: Vec<Submission>) -> (Batch, Vec<oneshot::Sender<Outcome>>
 fn durable(message: BatchMessage) -> Outcome {
     let index = |row: usize| message.rows.meta[row].index;
     let reason = |sqlstate: &str, reason: &str| format!("Postgres refuses it: {reason} ({sqlstate})");
-    let refused = message.refused.iter().map(|(row, sqlstate, why)| (index(*row), reason(sqlstate, why))).collect();
+    let refused =
+        message.refused.iter().map(|(row, sqlstate, why)| (index(*row), reason(sqlstate, why))).collect();
     Outcome::Durable { repeated: message.repeated, refused }
 }
 

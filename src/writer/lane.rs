@@ -1,1 +1,323 @@
-//! (being written)
+//! Kafka mode: one lane, that is one Postgres connection and the partitions that fall to it. In: claims and messages in the order in
+//! which the consumer saw them. Out: batches of at most 2,000 rows, 4 MiB or 200 ms, each stored with its offsets.
+//!
+//! A message is never split over two batches. Whatever belongs to an older generation (before a rebalance) is dropped: its owner will
+//! read it again.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    batch::{Advance, BYTES_MAX, Batch, BatchMessage, DeadLetter, Origin, ROWS_MAX},
+    error::Failure,
+    store::Store,
+};
+use crate::{
+    health::{Health, Trouble},
+    ingest::element::Element,
+    queue::MessageKey,
+    record::{
+        Timestamp,
+        rows::Rows,
+        rules::{Fault, IdSource},
+    },
+};
+
+/// A transaction takes milliseconds; one that takes this long is given up and resolved.
+const WRITE_WAIT_MAX: Duration = Duration::from_secs(30);
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// What the consumer tells a lane.
+pub enum LaneEvent {
+    /// The partition is ours from this generation on and goes on at `next_offset`.
+    Claimed {
+        generation: u64,
+        partition: i32,
+        next_offset: i64,
+        epoch: i64,
+    },
+    Message(QueuedMessage),
+    /// Store what is here and end.
+    Stop,
+}
+
+/// A message as it was read from the topic.
+pub struct QueuedMessage {
+    pub generation: u64,
+    pub partition: i32,
+    pub offset: i64,
+    /// The headers, or why they are not ours.
+    pub key: Result<MessageKey, String>,
+    pub payload: Vec<u8>,
+}
+
+/// What consumer and lanes share.
+#[derive(Default)]
+pub struct Control {
+    /// Raised by each rebalance.
+    pub generation: AtomicU64,
+    /// A lane has lost its certainty: leave the group and join again.
+    pub rejoin: AtomicBool,
+    /// Bytes of messages that lanes hold.
+    pub held_bytes: AtomicUsize,
+    /// Next offset by partition, as committed to Postgres.
+    pub stored: Mutex<HashMap<i32, i64>>,
+}
+
+/// One lane; see the module.
+pub struct Lane {
+    events: UnboundedReceiver<LaneEvent>,
+    store: Store,
+    control: Arc<Control>,
+    health: Arc<Health>,
+    flush_wait_max: Duration,
+    claims: HashMap<i32, Claim>,
+    /// Did not fit into the last batch.
+    carried: Option<QueuedMessage>,
+    stopping: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Claim {
+    generation: u64,
+    next_offset: i64,
+    epoch: i64,
+}
+
+/// A batch that is being filled.
+struct Filling {
+    batch: Batch,
+    generation: u64,
+    rows: usize,
+    bytes: usize,
+    due: Instant,
+}
+
+impl Lane {
+    pub fn new(
+        events: UnboundedReceiver<LaneEvent>,
+        store: Store,
+        control: Arc<Control>,
+        health: Arc<Health>,
+        flush_wait_max: Duration,
+    ) -> Self {
+        Self {
+            events,
+            store,
+            control,
+            health,
+            flush_wait_max,
+            claims: HashMap::new(),
+            carried: None,
+            stopping: false,
+        }
+    }
+
+    /// Runs until it is told to stop or the consumer is gone.
+    pub async fn run(mut self) {
+        while !self.stopping {
+            if let Some(filling) = self.collect().await {
+                let bytes = filling.bytes;
+                self.store(filling).await;
+                self.control.held_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            }
+        }
+    }
+
+    async fn collect(&mut self) -> Option<Filling> {
+        let mut filling: Option<Filling> = None;
+        loop {
+            let event = match (self.carried.take(), &filling) {
+                (Some(message), _) => Some(LaneEvent::Message(message)),
+                (None, None) => self.events.recv().await,
+                (None, Some(filling)) => match timeout_at(filling.due, self.events.recv()).await {
+                    Ok(event) => event,
+                    Err(_) => break,
+                },
+            };
+            match event {
+                None | Some(LaneEvent::Stop) => {
+                    self.stopping = true;
+                    break;
+                }
+                Some(LaneEvent::Claimed { generation, partition, next_offset, epoch }) => {
+                    self.claims.insert(partition, Claim { generation, next_offset, epoch });
+                }
+                Some(LaneEvent::Message(message)) => {
+                    if self.add(&mut filling, message).is_some() {
+                        break;
+                    }
+                }
+            }
+        }
+        filling
+    }
+
+    /// Puts a message into the batch; Some when the batch is to be stored first.
+    fn add(&mut self, filling: &mut Option<Filling>, message: QueuedMessage) -> Option<()> {
+        let current = self.control.generation.load(Ordering::Acquire);
+        let bytes = message.payload.len();
+        let claim = self.claims.get(&message.partition).copied();
+        let Some(claim) =
+            claim.filter(|claim| claim.generation == message.generation && current == message.generation)
+        else {
+            self.control.held_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            return None;
+        };
+        if filling.as_ref().is_some_and(|filling| {
+            filling.generation != message.generation
+                || filling.bytes + bytes > BYTES_MAX
+                || filling.rows >= ROWS_MAX
+        }) {
+            self.carried = Some(message);
+            return Some(());
+        }
+        let lines = message.payload.iter().filter(|byte| **byte == b'\n').count();
+        if filling.as_ref().is_some_and(|filling| filling.rows + lines > ROWS_MAX) {
+            self.carried = Some(message);
+            return Some(());
+        }
+        let filling = filling.get_or_insert_with(|| Filling {
+            batch: Batch::default(),
+            generation: message.generation,
+            rows: 0,
+            bytes: 0,
+            due: Instant::now() + self.flush_wait_max,
+        });
+        let (partition, to) = (message.partition, message.offset + 1);
+        let last_key = message.key.as_ref().ok().map(|key| key.key);
+        match filling.batch.advances.iter_mut().find(|advance| advance.partition == partition) {
+            Some(advance) => (advance.to, advance.last_key) = (to, last_key),
+            None => filling.batch.advances.push(Advance {
+                partition,
+                from: claim.next_offset,
+                to,
+                epoch: claim.epoch,
+                last_key,
+            }),
+        }
+        filling.bytes += bytes;
+        let (message, dead_letters) = parse(message);
+        filling.rows += message.rows.len();
+        filling.batch.messages.push(message);
+        filling.batch.dead_letters.extend(dead_letters);
+        (filling.rows >= ROWS_MAX || filling.bytes >= BYTES_MAX).then_some(())
+    }
+
+    /// Tries until the batch is stored, or no longer ours.
+    async fn store(&mut self, filling: Filling) {
+        let Filling { mut batch, generation, .. } = filling;
+        let started = std::time::Instant::now();
+        let mut backoff = BACKOFF_MIN;
+        let mut unknown = false;
+        while self.control.generation.load(Ordering::Acquire) == generation {
+            let attempt = async {
+                if unknown {
+                    // The old transaction is shut out; either it did commit, or the batch goes again under the new epochs.
+                    if self.store.resolve(&mut batch).await? {
+                        self.store.count(&batch, batch.entries().len(), started);
+                        return Ok(());
+                    }
+                    unknown = false;
+                }
+                self.store.write(&mut batch).await
+            };
+            let failure = match timeout(WRITE_WAIT_MAX, attempt).await {
+                Ok(Ok(())) => {
+                    self.health.clear(Trouble::Postgres);
+                    return self.advanced(&batch);
+                }
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::Unknown("Postgres did not answer in time".into()),
+            };
+            match failure {
+                Failure::Fenced => {
+                    log::warn!("another writer owns our partitions: joining the group again");
+                    self.control.rejoin.store(true, Ordering::Release);
+                    return;
+                }
+                Failure::Unknown(reason) => {
+                    unknown = true;
+                    self.store.disconnect();
+                    self.health.report(Trouble::Postgres, format!("cannot store: {reason}"));
+                }
+                Failure::NotStored(reason) => {
+                    self.health.report(Trouble::Postgres, format!("cannot store: {reason}"));
+                }
+                other => self.health.report(Trouble::Postgres, format!("cannot store: {other:?}")),
+            }
+            tokio::time::sleep(backoff).await;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    fn advanced(&mut self, batch: &Batch) {
+        let mut stored = self.control.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        for advance in &batch.advances {
+            stored.insert(advance.partition, advance.to);
+            if let Some(claim) = self.claims.get_mut(&advance.partition) {
+                (claim.next_offset, claim.epoch) = (advance.to, advance.epoch);
+            }
+        }
+    }
+}
+
+/// The rows of a message; lines that are no records become dead letters.
+fn parse(message: QueuedMessage) -> (BatchMessage, Vec<DeadLetter>) {
+    let QueuedMessage { partition, offset, key, payload, .. } = message;
+    let origin = Origin { partition, offset, lines: payload };
+    let letter = |index: usize, reason: String, raw: Vec<u8>| DeadLetter {
+        partition,
+        offset,
+        index,
+        sqlstate: None,
+        reason,
+        raw,
+    };
+    let key = match key {
+        Ok(key) => key,
+        Err(reason) => {
+            let letters = vec![letter(0, reason, origin.lines.clone())];
+            return (BatchMessage::new(None, Rows::default(), Some(origin)), letters);
+        }
+    };
+    let mut rows = Rows::default();
+    let mut letters = Vec::new();
+    let lines = origin.lines.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+    for (index, line) in lines {
+        let outcome = match rows.len() < ROWS_MAX {
+            true => parse_line(line, index, &mut rows),
+            false => Err(Fault::new("record", format!("more than {ROWS_MAX} records in one message"))),
+        };
+        if let Err(fault) = outcome {
+            letters.push(letter(index, format!("{}: {}", fault.field, fault.error), line.to_vec()));
+        }
+    }
+    if rows.is_empty() && letters.is_empty() {
+        letters.push(letter(0, "the message is empty".into(), Vec::new()));
+    }
+    (BatchMessage::new(Some(key), rows, Some(origin)), letters)
+}
+
+fn parse_line(line: &[u8], index: usize, rows: &mut Rows) -> Result<(), Fault> {
+    let text = std::str::from_utf8(line).map_err(|_| Fault::new("record", "invalid UTF-8"))?;
+    let element =
+        serde_json::from_str(text).map_err(|error| Fault::new("record", format!("not JSON: {error}")))?;
+    let Element::Object(fields) = element else { return Err(Fault::new("record", "not an object")) };
+    let (draft, id) = fields.queued()?;
+    let (record, _) = draft.check(Timestamp::MAX, IdSource::Known(id))?;
+    rows.push(&record, index);
+    Ok(())
+}

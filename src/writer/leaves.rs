@@ -98,7 +98,11 @@ impl Leaves {
 
 /// The range a new leaf should have. The present gets leaves as wide as the rate allows; what is late or early a day, what is older
 /// a month, and what is older than 400 days a year: a year of random timestamps makes about twenty leaves.
-fn wanted(at: DateTime<Utc>, now: DateTime<Utc>, rows_per_second: Option<f64>) -> (DateTime<Utc>, DateTime<Utc>) {
+fn wanted(
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    rows_per_second: Option<f64>,
+) -> (DateTime<Utc>, DateTime<Utc>) {
     let hour = floor(now, TimeDelta::hours(1));
     let present_from = hour - TimeDelta::hours(1);
     let present_to = hour + TimeDelta::hours(2);
@@ -131,7 +135,8 @@ fn wanted(at: DateTime<Utc>, now: DateTime<Utc>, rows_per_second: Option<f64>) -
 
 fn floor(at: DateTime<Utc>, width: TimeDelta) -> DateTime<Utc> {
     let seconds = at.timestamp();
-    DateTime::from_timestamp(seconds - seconds.rem_euclid(width.num_seconds()), 0).expect("a floor is no later")
+    DateTime::from_timestamp(seconds - seconds.rem_euclid(width.num_seconds()), 0)
+        .expect("a floor is no later")
 }
 
 #[cfg(test)]

@@ -148,7 +148,9 @@ impl Store {
         if self.session.as_ref().is_none_or(|session| session.client.is_closed()) {
             let mut config = self.shared.config.clone();
             config.application_name(super::APPLICATION_NAME);
-            let away = |error: tokio_postgres::Error| Failure::NotStored(format!("cannot reach Postgres: {}", describe(&error)));
+            let away = |error: tokio_postgres::Error| {
+                Failure::NotStored(format!("cannot reach Postgres: {}", describe(&error)))
+            };
             let client = db::connect(&config).await.map_err(away)?;
             self.session = Some(Session { client, copies: HashMap::new() });
         }
@@ -180,7 +182,13 @@ impl Store {
                 values ($1, $2, $3, $4, $5, $6, $7)";
             let index = letter.index as i32;
             let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
-                &topic, &letter.partition, &letter.offset, &index, &letter.sqlstate, &letter.reason, &letter.raw,
+                &topic,
+                &letter.partition,
+                &letter.offset,
+                &index,
+                &letter.sqlstate,
+                &letter.reason,
+                &letter.raw,
             ];
             session.client.execute(statement, &values).await.map_err(before)?;
         }
@@ -247,7 +255,8 @@ impl Store {
         let found = found.map_err(|error| classify(&error, Phase::BeforeCommit))?;
         let mut stored: HashSet<(Timestamp, RecordId)> =
             found.iter().map(|row| (row.get::<_, DateTime<Utc>>(0).into(), RecordId(row.get(1)))).collect();
-        let again: Vec<Entry> = named.iter().filter(|entry| !stored.insert(identity(entry))).copied().collect();
+        let again: Vec<Entry> =
+            named.iter().filter(|entry| !stored.insert(identity(entry))).copied().collect();
         for (message, row) in again {
             batch.messages[message].stored_before.push(row);
         }
@@ -324,7 +333,8 @@ impl Store {
         Ok(())
     }
 
-    fn count(&self, batch: &Batch, rows: usize, started: Instant) {
+    /// Counts a batch that is committed.
+    pub fn count(&self, batch: &Batch, rows: usize, started: Instant) {
         let metrics = &self.shared.metrics;
         metrics.batches.inc();
         metrics.batch_rows.observe(rows as f64);
@@ -346,7 +356,12 @@ impl Store {
 }
 
 impl Session {
-    async fn copy(&mut self, table: &str, batch: &Batch, entries: &[Entry]) -> Result<(), tokio_postgres::Error> {
+    async fn copy(
+        &mut self,
+        table: &str,
+        batch: &Batch,
+        entries: &[Entry],
+    ) -> Result<(), tokio_postgres::Error> {
         let statement = match self.copies.get(table) {
             Some(statement) => statement.clone(),
             None => {
@@ -377,7 +392,7 @@ impl Session {
         .await;
         // When the server has refused the data, its reason comes only now.
         let finished = sink.finish().await;
-        finished.and_then(|_| sent)
+        finished.and(sent)
     }
 }
 
@@ -397,6 +412,8 @@ fn finish_sql(topic: &str, batch: &Batch) -> String {
     array(&mut sql, "bigint", advances().map(|advance| advance.from));
     array(&mut sql, "bigint", advances().map(|advance| advance.to));
     array(&mut sql, "bigint", advances().map(|advance| advance.epoch));
+    let last_key = |key: Option<Uuid>| key.map_or_else(|| "null".to_owned(), |key| key.to_string());
+    array(&mut sql, "uuid", advances().map(|advance| last_key(advance.last_key)));
     array(&mut sql, "smallint", batch.keys().map(|(key, _)| key.tenant));
     array(&mut sql, "uuid", batch.keys().map(|(key, _)| key.key));
     array(&mut sql, "smallint", batch.keys().map(|(key, _)| key.part));

@@ -1,0 +1,82 @@
+//! Substring search whatever the case, without a collation of the database. In: the text that was typed. Out: a pattern for Postgres.
+//! The column is collate "C", where ILIKE folds ASCII and nothing else; a text with other letters becomes a regular expression of
+//! escaped characters and pairs like `[Ää]`. Only simple pairs count: one character that maps to one other and back. Pure.
+
+/// How Postgres looks for the text.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Substring {
+    /// For `ilike`.
+    Like(String),
+    /// For `~`.
+    Regex(String),
+}
+
+pub fn substring(text: &str) -> Substring {
+    if text.is_ascii() { Substring::Like(like(text)) } else { Substring::Regex(regex(text)) }
+}
+
+fn like(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for letter in text.chars() {
+        if matches!(letter, '\\' | '%' | '_') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn regex(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() * 2);
+    for letter in text.chars() {
+        match other_case(letter) {
+            Some(other) => pattern.extend(['[', letter, other, ']']),
+            None => {
+                if letter.is_ascii() && !letter.is_ascii_alphanumeric() {
+                    pattern.push('\\');
+                }
+                pattern.push(letter);
+            }
+        }
+    }
+    pattern
+}
+
+/// The one other case of a letter, if that leads back to it: not for `ß`, `ı` or the Kelvin sign.
+fn other_case(letter: char) -> Option<char> {
+    let single = |mut letters: Box<dyn Iterator<Item = char>>| match (letters.next(), letters.next()) {
+        (Some(one), None) => Some(one),
+        _ => None,
+    };
+    let lower = |letter: char| single(Box::new(letter.to_lowercase()));
+    let upper = |letter: char| single(Box::new(letter.to_uppercase()));
+    let down = lower(letter).filter(|other| *other != letter && upper(*other) == Some(letter));
+    let up = upper(letter).filter(|other| *other != letter && lower(*other) == Some(letter));
+    down.or(up)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn patterns() {
+        assert_eq!(substring("50% of a_b\\"), Substring::Like(r"%50\% of a\_b\\%".into()));
+        assert_eq!(substring("Über (x)"), Substring::Regex(r"[Üü][bB][eE][rR]\ \([xX]\)".into()));
+        assert_eq!(substring("№ 7"), Substring::Regex(r"№\ 7".into()));
+        assert_eq!(substring("ß"), Substring::Regex("ß".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn pairs_lead_back(letter: char) {
+            if let Some(other) = other_case(letter) {
+                prop_assert_eq!(other_case(other), Some(letter));
+                prop_assert_eq!(letter.is_ascii(), other.is_ascii());
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The page's form as it was typed. In: the decoded parameters, right or wrong, and the fault if there is one. Out: fields with label,
+//! value and what is wrong with them. Pure.
+
+use super::{params::Fault, view};
+
+pub struct Form {
+    pub levels: Vec<LevelBox>,
+    pub fields: Vec<Field>,
+    pub pairs: Vec<Pair>,
+}
+
+pub struct LevelBox {
+    pub name: &'static str,
+    pub checked: bool,
+}
+
+pub struct Field {
+    /// For element ids.
+    pub id: String,
+    pub name: &'static str,
+    pub label: &'static str,
+    pub placeholder: &'static str,
+    pub class: &'static str,
+    pub is_number: bool,
+    pub value: String,
+    pub error: Option<String>,
+}
+
+/// A metadata filter by path and value.
+pub struct Pair {
+    pub number: usize,
+    pub path: String,
+    pub value: String,
+    pub error: Option<String>,
+}
+
+/// Name, label, placeholder, class of each field, in the order of the page.
+const FIELDS: [(&str, &str, &str, &str); 10] = [
+    ("message", "message contains", "any case", "wide"),
+    ("regex", "regex on message", "(?i)time(out|d out)", "wide"),
+    ("resourceId", "resourceId", "server-1234", ""),
+    ("commit", "commit", "5e5342f", ""),
+    ("traceId", "traceId", "abc-xyz-123", ""),
+    ("spanId", "spanId", "span-456", ""),
+    ("metadata.parentResourceId", "metadata.parentResourceId", "server-0987", ""),
+    ("from", "from", "24h or 2026-01-31T08:00:00Z", ""),
+    ("to", "to (exclusive)", "15m or 2026-01-31T09:00:00Z", ""),
+    ("limit", "limit", "50", ""),
+];
+
+/// Filters by metadata that the form offers beside the one with a field of its own.
+const PAIRS_MIN: usize = 2;
+
+impl Form {
+    pub fn new(pairs: &[(String, String)], fault: Option<&Fault>) -> Self {
+        let error = |name: &str| fault.filter(|fault| fault.field == name).map(|fault| fault.error.clone());
+        let first = |name: &str| pairs.iter().position(|(known, _)| known == name);
+        let checked = |level: &str| {
+            let is_level =
+                |word: &str| crate::record::Level::parse(word).is_some_and(|known| known.name() == level);
+            pairs.iter().any(|(name, value)| name == "level" && is_level(value))
+        };
+        let levels = view::levels().map(|name| LevelBox { name, checked: checked(name) }).collect();
+        let fields = FIELDS
+            .into_iter()
+            .map(|(name, label, placeholder, class)| Field {
+                id: name.replace('.', "-"),
+                name,
+                label,
+                placeholder,
+                class,
+                is_number: name == "limit",
+                value: first(name).map_or(String::new(), |at| pairs[at].1.clone()),
+                error: error(name),
+            })
+            .collect();
+        Self { levels, fields, pairs: metadata_pairs(pairs, fault) }
+    }
+}
+
+fn metadata_pairs(pairs: &[(String, String)], fault: Option<&Fault>) -> Vec<Pair> {
+    let own = pairs.iter().position(|(name, _)| name == "metadata.parentResourceId");
+    let mut out: Vec<Pair> = Vec::new();
+    for (at, (name, value)) in pairs.iter().enumerate() {
+        let Some(path) = name.strip_prefix("metadata.").filter(|_| Some(at) != own) else { continue };
+        let error = fault.filter(|fault| fault.field == *name).map(|fault| fault.error.clone());
+        out.push(Pair { number: 0, path: path.to_owned(), value: value.clone(), error });
+    }
+    let typed = |name: &'static str| {
+        pairs.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.clone())
+    };
+    let (mut paths, mut values) = (typed("mk"), typed("mv"));
+    loop {
+        let (path, value) = (paths.next(), values.next());
+        if path.is_none() && value.is_none() {
+            break;
+        }
+        let (path, value) = (path.unwrap_or_default(), value.unwrap_or_default());
+        let is_wrong = path.is_empty() != value.is_empty();
+        let error = fault.filter(|fault| is_wrong && (fault.field == "mk" || fault.field == "mv"));
+        if !path.is_empty() || !value.is_empty() {
+            out.push(Pair { number: 0, path, value, error: error.map(|fault| fault.error.clone()) });
+        }
+    }
+    let wanted = (out.len() + 1).max(PAIRS_MIN);
+    out.resize_with(wanted, || Pair { number: 0, path: String::new(), value: String::new(), error: None });
+    for (at, pair) in out.iter_mut().enumerate() {
+        pair.number = at + 1;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::params;
+
+    #[test]
+    fn keeps_what_was_typed() {
+        let pairs =
+            params::decode("level=WARNING&limit=zero&metadata.a.b=1&metadata.parentResourceId=p").unwrap();
+        let fault = Fault::new("limit", "no number");
+        let form = Form::new(&pairs, Some(&fault));
+        let checked: Vec<&str> =
+            form.levels.iter().filter(|level| level.checked).map(|level| level.name).collect();
+        assert_eq!(checked, ["warn"]);
+        let limit = form.fields.iter().find(|field| field.name == "limit").unwrap();
+        assert_eq!((limit.value.as_str(), limit.error.as_deref()), ("zero", Some("no number")));
+        let pairs: Vec<(&str, &str)> =
+            form.pairs.iter().map(|pair| (pair.path.as_str(), pair.value.as_str())).collect();
+        assert_eq!(pairs, [("a.b", "1"), ("", "")]);
+        assert_eq!(Form::new(&[], None).pairs.len(), PAIRS_MIN);
+    }
+}

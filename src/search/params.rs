@@ -1,0 +1,314 @@
+//! Reads the query string. In: the text after `?`. Out: a [`Query`], or the [`Fault`] that names the parameter. Unknown parameters are
+//! faults; an empty one counts as not given, because forms send empty fields. Pure; what is "now" is passed in.
+
+use super::{
+    cursor::Cursor,
+    filter::{Bound, Filter, Match, Window},
+};
+use crate::record::{Level, Timestamp};
+
+pub const LIMIT_DEFAULT: usize = 50;
+pub const LIMIT_MAX: usize = 1_000;
+/// Bytes of a message, and of metadata: nothing longer is stored.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of resourceId, traceId, spanId and commit: nothing longer is stored.
+const ID_BYTES_MAX: usize = 256;
+/// Bytes of a regex; compiling time grows with it.
+const REGEX_BYTES_MAX: usize = 1_024;
+const PATH_BYTES_MAX: usize = 1_024;
+const METADATA_FILTERS_MAX: usize = 50;
+
+/// A search as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    pub filter: Filter,
+    pub limit: usize,
+    pub cursor: Option<Cursor>,
+    /// What relative bounds count back from: the moment of the first page.
+    pub asked_at: Timestamp,
+}
+
+/// A parameter that cannot be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub field: String,
+    pub error: String,
+}
+
+impl Fault {
+    pub fn new(field: &str, error: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), error: error.into() }
+    }
+}
+
+impl Query {
+    pub fn window(&self) -> Window {
+        self.filter.window(self.asked_at)
+    }
+
+    /// The canonical parameters of this query's first page.
+    pub fn params(&self) -> Vec<(String, String)> {
+        let mut params = self.filter.params();
+        if self.limit != LIMIT_DEFAULT {
+            params.push(("limit".to_owned(), self.limit.to_string()));
+        }
+        params
+    }
+}
+
+/// Splits and decodes a query string; text that is not UTF-8 is a fault.
+pub fn decode(query: &str) -> Result<Vec<(String, String)>, Fault> {
+    let mut pairs = Vec::new();
+    for piece in query.split('&').filter(|piece| !piece.is_empty()) {
+        for (name, value) in form_urlencoded::parse(piece.as_bytes()) {
+            let replaced = name.contains('\u{FFFD}') || value.contains('\u{FFFD}');
+            if replaced && !piece.to_ascii_lowercase().contains("%ef%bf%bd") {
+                return Err(Fault::new(&name, "is not UTF-8"));
+            }
+            pairs.push((name.into_owned(), value.into_owned()));
+        }
+    }
+    Ok(pairs)
+}
+
+/// The query string of `pairs`, `?` included; empty without pairs.
+pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    if text.is_empty() { text } else { format!("?{text}") }
+}
+
+/// The query string of the form's own parameters `mk` and `mv` and of empty fields, written as everybody else would; None if it is already.
+pub fn canonical(pairs: &[(String, String)]) -> Result<Option<String>, Fault> {
+    if !pairs.iter().any(|(name, value)| value.is_empty() || name == "mk" || name == "mv") {
+        return Ok(None);
+    }
+    let mut written: Vec<(String, String)> = Vec::new();
+    let mut paths = Vec::new();
+    let mut values = Vec::new();
+    for (name, value) in pairs {
+        match name.as_str() {
+            "mk" => paths.push(value.trim()),
+            "mv" => values.push(value.as_str()),
+            _ if value.is_empty() => {}
+            _ => written.push((name.clone(), value.clone())),
+        }
+    }
+    for at in 0..paths.len().max(values.len()) {
+        let path = paths.get(at).copied().unwrap_or("");
+        let value = values.get(at).copied().unwrap_or("");
+        match (path.strip_prefix("metadata.").unwrap_or(path), value) {
+            ("", "") => {}
+            ("", _) => {
+                return Err(Fault::new("mk", format!("a metadata path is missing for the value `{value}`")));
+            }
+            (path, "") => {
+                return Err(Fault::new("mv", format!("a value is missing for the metadata path `{path}`")));
+            }
+            (path, value) => written.push((format!("metadata.{path}"), value.to_owned())),
+        }
+    }
+    Ok(Some(encode(written.iter().map(|(name, value)| (name.as_str(), value.as_str())))))
+}
+
+/// Reads decoded parameters.
+pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> {
+    let mut filter = Filter::default();
+    let mut limit = None;
+    let mut cursor = None;
+    let mut unknown = Vec::new();
+    for (name, value) in pairs {
+        if value.is_empty() && (is_known(name) || name.starts_with("metadata.")) {
+            continue;
+        }
+        let value = value.as_str();
+        if value.contains('\0') {
+            return Err(Fault::new(name, "U+0000 cannot be stored, so it cannot be searched"));
+        }
+        match name.as_str() {
+            "level" => filter.levels.push(read_level(value)?),
+            "message" => once(&mut filter.message, name, limited(name, value, TEXT_BYTES_MAX)?.to_owned())?,
+            "regex" => once(&mut filter.regex, name, limited(name, value, REGEX_BYTES_MAX)?.to_owned())?,
+            "resourceId" => once(&mut filter.resource_id, name, read_id(name, value)?)?,
+            "traceId" => once(&mut filter.trace_id, name, read_id(name, value)?)?,
+            "spanId" => once(&mut filter.span_id, name, read_id(name, value)?)?,
+            "commit" => once(&mut filter.commit, name, read_id(name, value)?)?,
+            "from" => once(&mut filter.from, name, read_bound(name, value)?)?,
+            "to" => once(&mut filter.to, name, read_bound(name, value)?)?,
+            "limit" => once(&mut limit, name, read_limit(value)?)?,
+            "cursor" => once(&mut cursor, name, read_cursor(value)?)?,
+            _ => match name.strip_prefix("metadata.") {
+                Some(path) => filter.metadata.push(read_metadata(name, path, value)?),
+                None => unknown.push(name.as_str()),
+            },
+        }
+    }
+    if let Some(first) = unknown.first() {
+        return Err(Fault::new(first, format!("unknown parameter: {}", unknown.join(", "))));
+    }
+    if filter.metadata.len() > METADATA_FILTERS_MAX {
+        return Err(Fault::new("metadata", format!("at most {METADATA_FILTERS_MAX} metadata filters")));
+    }
+    filter.levels.sort();
+    filter.levels.dedup();
+    let asked_at = cursor.map_or(now, |cursor: Cursor| cursor.asked_at);
+    let query = Query { filter, limit: limit.unwrap_or(LIMIT_DEFAULT), cursor, asked_at };
+    match query.window() {
+        Window { from: Some(from), to: Some(to) } if from > to => {
+            Err(Fault::new("from", format!("`from` ({from}) is after `to` ({to})")))
+        }
+        _ => Ok(query),
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    matches!(
+        name,
+        "level"
+            | "message"
+            | "regex"
+            | "resourceId"
+            | "traceId"
+            | "spanId"
+            | "commit"
+            | "from"
+            | "to"
+            | "limit"
+            | "cursor"
+    )
+}
+
+fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Fault> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Fault::new(name, "may be given once")),
+    }
+}
+
+fn limited<'a>(name: &str, value: &'a str, bytes_max: usize) -> Result<&'a str, Fault> {
+    if value.len() <= bytes_max {
+        return Ok(value);
+    }
+    Err(Fault::new(name, format!("at most {bytes_max} bytes, got {}", value.len())))
+}
+
+fn read_level(value: &str) -> Result<Level, Fault> {
+    Level::parse(value).ok_or_else(|| {
+        let seen: String = value.chars().take(40).collect();
+        Fault::new("level", format!("{} is needed, got `{seen}`", Level::EXPECTED))
+    })
+}
+
+fn read_id(name: &str, value: &str) -> Result<Match, Fault> {
+    // One more byte for a trailing star, two for an escaped one.
+    limited(name, value, ID_BYTES_MAX + 2).map(Match::parse)
+}
+
+fn read_metadata(name: &str, path: &str, value: &str) -> Result<(String, Match), Fault> {
+    if path.is_empty() {
+        return Err(Fault::new(name, "a path is needed after `metadata.`"));
+    }
+    limited("metadata", path, PATH_BYTES_MAX)?;
+    if path.contains('\0') {
+        return Err(Fault::new(name, "U+0000 cannot be stored, so it cannot be searched"));
+    }
+    Ok((path.to_owned(), Match::parse(limited(name, value, TEXT_BYTES_MAX)?)))
+}
+
+fn read_bound(name: &str, value: &str) -> Result<Bound, Fault> {
+    Bound::parse(value.trim()).ok_or_else(|| {
+        let seen: String = value.chars().take(40).collect();
+        Fault::new(
+            name,
+            format!(
+                "a time like 2026-01-31T08:00:00Z, or an age like 15m, 24h or 7d, is needed, got `{seen}`"
+            ),
+        )
+    })
+}
+
+fn read_limit(value: &str) -> Result<usize, Fault> {
+    match value.parse() {
+        Ok(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
+        _ => {
+            let seen: String = value.chars().take(40).collect();
+            Err(Fault::new("limit", format!("a whole number from 1 to {LIMIT_MAX} is needed, got `{seen}`")))
+        }
+    }
+}
+
+fn read_cursor(value: &str) -> Result<Cursor, Fault> {
+    Cursor::parse(value)
+        .ok_or_else(|| Fault::new("cursor", "is not one of ours; start again from the first page"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::filter::tests::a_filter;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
+
+    fn read_text(query: &str) -> Result<Query, Fault> {
+        read(&decode(query)?, NOW)
+    }
+
+    proptest! {
+        #[test]
+        fn a_filter_is_a_link_and_a_link_is_a_filter(filter in a_filter(), limit in 1_usize..=1000) {
+            let query = Query { filter, limit, cursor: None, asked_at: NOW };
+            let params = query.params();
+            let text = encode(params.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+            prop_assert_eq!(read_text(text.strip_prefix('?').unwrap_or("")), Ok(query));
+        }
+    }
+
+    #[test]
+    fn each_fault_names_its_field() {
+        let long = format!("traceId={}", "x".repeat(300));
+        for (text, field) in [
+            ("limit=0", "limit"),
+            ("limit=1001", "limit"),
+            ("limit=ten", "limit"),
+            ("limit=-1", "limit"),
+            ("level=banana", "level"),
+            ("level=error&level=", ""),
+            ("from=yesterday", "from"),
+            ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from"),
+            ("from=1h&to=2h", "from"),
+            ("from=1h&to=1h", ""),
+            ("to=15x", "to"),
+            ("cursor=abc", "cursor"),
+            ("cursor=%C3%A9", "cursor"),
+            ("message=a%00b", "message"),
+            ("metadata.a%00=b", "metadata.a\0"),
+            ("metadata.=b", "metadata."),
+            ("resourceId=a&resourceId=b", "resourceId"),
+            ("bogus=1", "bogus"),
+            ("bogus=", "bogus"),
+            ("q=level:error", "q"),
+            ("mk=a&mv=b", "mk"),
+            ("message=%FF", "message"),
+            ("message=%EF%BF%BD", ""),
+            (&long, "traceId"),
+            ("level=WARNING&level=crit&limit=", ""),
+        ] {
+            let seen = read_text(text).err().map_or(String::new(), |fault| fault.field);
+            assert_eq!(seen, field, "{text}");
+        }
+        assert_eq!(read_text("a=1&b=2").unwrap_err().error, "unknown parameter: a, b");
+    }
+
+    #[test]
+    fn the_form_is_written_as_a_link() {
+        let form = |text: &str| canonical(&decode(text).unwrap());
+        assert_eq!(form("message=x&level=error"), Ok(None));
+        assert_eq!(
+            form("message=&level=error&mk=user.id&mv=7&mk=&mv="),
+            Ok(Some("?level=error&metadata.user.id=7".into()))
+        );
+        assert_eq!(form("message=&regex="), Ok(Some(String::new())));
+        assert_eq!(form("mk=&mv=7").unwrap_err().field, "mk");
+        assert_eq!(form("mk=a&mv=").unwrap_err().field, "mv");
+    }
+}
