@@ -97,8 +97,7 @@ impl KafkaQueue {
         };
         let (sender, receipt) = oneshot::channel();
         let opaque = Box::new(Pending { reply: sender, _reservation: reservation.clone() });
-        let record = BaseRecord::with_opaque_to(&self.topic, opaque)
-            .key(message.key.key.as_bytes().as_slice())
+        let record = BaseRecord::<(), _, _>::with_opaque_to(&self.topic, opaque)
             .payload(lines)
             .headers(headers(&message.key));
         match producer.send(record) {
