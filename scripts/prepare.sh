@@ -14,6 +14,8 @@ load_env() {
 
 prepare() { # prepare WHAT...: further things for install.sh
   load_env
+  # A connection is a file; the usual soft limit is 1,024.
+  ulimit -n "$(ulimit -Hn)"
   local what=(build "$@")
   [ -n "${DATABASE_URL:-}" ] || what+=(postgres)
   scripts/install.sh "${what[@]}"

@@ -2,6 +2,8 @@
 # make run-kafka: the same as make run, behind a real Apache Kafka on loopback whose data stays below DATA_DIR.
 # KAFKA_PORT (9092) and KAFKA_CONTROLLER_PORT (the next one) choose other ports.
 set -euo pipefail
+# Started in the background by another script, bash would ignore SIGINT for good; the program itself does not.
+[ -n "${SIGNALS_RESET:-}" ] || SIGNALS_RESET=1 exec env --default-signal=INT "$0" "$@"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/prepare.sh
 . scripts/prepare.sh
