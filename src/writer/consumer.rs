@@ -96,12 +96,13 @@ impl ConsumerThread {
             halted: Mutex::default(),
             control,
             shared,
-            health,
+            health: health.clone(),
         };
         let consumer = consumer(&settings, context)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (stop_waiting, mut stopped) = watch::channel(false);
         let (stop_flag, runtime) = (stop.clone(), Handle::current());
+        let over = OverWhenDropped(health.clone());
         let thread = thread::Builder::new().name("consumer".into()).spawn(move || {
             let mut ready = topic_ready;
             runtime.block_on(async {
@@ -110,6 +111,7 @@ impl ConsumerThread {
                     _ = stopped.wait_for(|stop| *stop) => {}
                 }
             });
+            let _over = over;
             poll_until(&consumer, &stop_flag);
         });
         let thread = thread.expect("the system can start a thread");
@@ -127,6 +129,17 @@ impl ConsumerThread {
         let left = tokio::task::spawn_blocking(move || self.thread.join()).await;
         if !matches!(left, Ok(Ok(()))) {
             log::error!("the consumer thread ended badly");
+        }
+    }
+}
+
+/// Says that nobody reads the topic any more, should the thread end by a panic.
+struct OverWhenDropped(Arc<Health>);
+
+impl Drop for OverWhenDropped {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.report(Trouble::Halted, "the consumer thread has ended by a bug: restart the process");
         }
     }
 }
@@ -324,7 +337,8 @@ impl Context {
             );
         }
         let starts: Vec<i64> = numbers.iter().map(|number| watermarks[number].0).collect();
-        let claims = self.runtime.block_on(timeout(CLAIM_WAIT_MAX, self.claim(numbers, &starts)));
+        let claims =
+            self.runtime.block_on(async { timeout(CLAIM_WAIT_MAX, self.claim(numbers, &starts)).await });
         let claims = claims.map_err(|_| "Postgres did not answer in time".to_owned())?;
         let claims = claims.map_err(|error| describe(&error))?;
         let mut assignment = TopicPartitionList::new();
