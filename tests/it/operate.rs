@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::{
-    TestApp,
+    Fault, TestApp,
     postgres::Database,
     records::{named, sample},
     run::{eventually, seconds},
@@ -158,13 +158,12 @@ async fn processes_start_together_on_an_empty_database() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_comes_late_is_waited_for() {
     let (plan, proxy) = TestApp::plan().cut_from_the_start().await;
-    let app = plan.start().await;
-    let waiting = app.get("/readyz").await;
-    assert_eq!(waiting.status, 503);
-    assert!(waiting.text().contains("Postgres"), "{}", waiting.text());
-    app.post_json(&sample()).await.unavailable();
-    proxy.set(crate::harness::Fault::None);
-    app.wait_ready().await;
+    let heal = async {
+        eventually("it tries more than once", seconds(30), async || (proxy.connections() > 1).then_some(()))
+            .await;
+        proxy.set(Fault::None);
+    };
+    let (app, ()) = tokio::join!(plan.ready(), heal);
     app.post_json(&sample()).await.accepted(1);
     eventually("it is found", seconds(10), async || {
         (app.search(&[]).await["logs"].as_array().map(Vec::len) == Some(1)).then_some(())

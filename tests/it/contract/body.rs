@@ -33,7 +33,7 @@ fn syntax() -> Vec<Case> {
         Case::new("blank NDJSON lines only", NDJSON, "\n \n\r\n").refused(400),
         Case::json("an empty object", "{}").rejected(""),
         Case::json("no JSON", "hello").refused(400).says("line 1").says("column"),
-        Case::json("a number", "42").refused(400),
+        Case::json("a number", "42").rejected(""),
         Case::json("an array that ends too early", format!("[{good},\n{{\"level\":"))
             .refused(400)
             .says("line 2"),
@@ -176,6 +176,7 @@ fn headers() -> Vec<Case> {
             .header("idempotency-key", "k".repeat(5_000))
             .refused(400),
         Case::new("an unknown word for `unknown`", JSON, good.clone()).query("unknown=maybe").refused(400),
+        Case::new("an unknown parameter", JSON, good.clone()).query("colour=red").refused(400).says("colour"),
         Case::new("GET", "", "").method("GET").refused(405),
         Case::new("DELETE", "", "").method("DELETE").refused(405),
         Case::new("PUT", JSON, good).method("PUT").refused(405),

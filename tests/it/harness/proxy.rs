@@ -33,6 +33,7 @@ pub struct Proxy {
     pub port: u16,
     fault: watch::Sender<Fault>,
     commits_lost: Arc<AtomicU32>,
+    connections: Arc<AtomicU32>,
     listener: JoinHandle<()>,
 }
 
@@ -42,18 +43,25 @@ impl Proxy {
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let (fault, _) = watch::channel(Fault::None);
         let commits_lost = Arc::new(AtomicU32::new(0));
-        let (faults, lost) = (fault.clone(), commits_lost.clone());
+        let connections = Arc::new(AtomicU32::new(0));
+        let (faults, lost, opened) = (fault.clone(), commits_lost.clone(), connections.clone());
         let listener = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                opened.fetch_add(1, Ordering::SeqCst);
                 let link = Link { fault: faults.clone(), commits_lost: lost.clone() };
                 tokio::spawn(link.carry(client, server_port));
             }
         });
-        Self { port, fault, commits_lost, listener }
+        Self { port, fault, commits_lost, connections, listener }
     }
 
     pub fn set(&self, fault: Fault) {
         self.fault.send_replace(fault);
+    }
+
+    /// How many connections were tried.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// How many COMMITs [`Fault::LoseCommit`] and [`Fault::LoseCommitReply`] have hit.
