@@ -231,10 +231,6 @@ impl TestApp {
         self.plan.proxy.as_ref().expect("this process reaches Postgres through a proxy")
     }
 
-    pub fn process_id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// What the process has logged so far.
     pub fn log_text(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
