@@ -1,6 +1,6 @@
 # Two commands are enough: `make run` and `make test`. `make` alone lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run run-kafka test check spike-test stress-test screenshot
+.PHONY: help run run-kafka test check bench spike-test stress-test screenshot
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ check: ## formatting, lints, licences, shell scripts
 	@scripts/check-licences.sh
 	@! scripts/check-licences.sh tests/fixtures/licences-bad.txt >/dev/null || { echo "check-licences.sh cannot fail"; exit 1; }
 	@for script in scripts/*.sh .ci/run; do bash -n $$script || exit 1; done
+
+bench: ## measure ingest and search beside bare COPY on this machine
+	@scripts/install.sh postgres kafka build
+	@scripts/kafka.sh fetch >/dev/null
+	@cargo bench --locked --bench bench
 
 spike-test: ## k6: 100, 1,400, 100 users of single records, then accepted = stored
 	@exec scripts/load.sh k6/spike-test.js

@@ -6,18 +6,24 @@ const scale = Number(__ENV.STAGE_SCALE || 1);
 const stage = (seconds, target) => ({ duration: `${Math.max(1, Math.round(seconds * scale))}s`, target });
 
 export const options = {
-  stages: [
-    stage(10, 100),
-    stage(30, 100),
-    stage(10, 1400),
-    stage(60, 1400),
-    stage(10, 100),
-    stage(60, 100),
-    stage(10, 0),
-  ],
-  // The last answers are waited for: an aborted request could not be counted.
-  gracefulRampDown: "45s",
-  gracefulStop: "45s",
+  scenarios: {
+    spike: {
+      executor: "ramping-vus",
+      startVUs: 0,
+      stages: [
+        stage(10, 100),
+        stage(30, 100),
+        stage(10, 1400),
+        stage(60, 1400),
+        stage(10, 100),
+        stage(60, 100),
+        stage(10, 0),
+      ],
+      // The last answers are waited for: an aborted request could not be counted.
+      gracefulRampDown: "45s",
+      gracefulStop: "45s",
+    },
+  },
   thresholds: limits,
   summaryTrendStats: ["med", "p(95)", "p(99)", "max"],
 };

@@ -42,9 +42,11 @@ const DOOR_POOL_SIZE: usize = 4;
 /// After the door has closed, clients on open connections hear 503 for this long.
 const LINGER: Duration = Duration::from_millis(500);
 /// Requests that were taken may take this long to finish.
-const FINISH_WAIT_MAX: Duration = Duration::from_secs(18);
+const FINISH_WAIT_MAX: Duration = Duration::from_secs(11);
 /// The writer may take this long for its last batches.
-const WRITER_WAIT_MAX: Duration = Duration::from_secs(6);
+const WRITER_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Messages that librdkafka still holds get this long; their requests have mostly been answered.
+const PRODUCER_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Why the process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +115,11 @@ impl App {
     /// Returns when everything is stopped and everything taken is stored or answered.
     pub async fn stop(mut self) {
         self.health.report(Trouble::Stopping, "the process is stopping");
+        if let Some(postgres) = &self.postgres {
+            // What is written now need not be written when Postgres shuts down; all of it stays within the 30 s of the contract.
+            let config = postgres.config();
+            tokio::spawn(async move { db::connect(&config).await?.batch_execute("checkpoint").await });
+        }
         sleep(LINGER).await;
         let deadline = Instant::now() + FINISH_WAIT_MAX;
         while self.in_flight.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
@@ -126,7 +133,7 @@ impl App {
             let door = self.door.clone();
             let flushed = tokio::task::spawn_blocking(move || {
                 if let Queue::Kafka(queue) = &door.queue {
-                    queue.flush(Duration::from_secs(5));
+                    queue.flush(PRODUCER_WAIT_MAX);
                 }
             });
             let _ = flushed.await;

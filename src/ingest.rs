@@ -105,10 +105,15 @@ async fn ingest(
         empty.read(format, &bytes, unknown, records_max).map_err(refusal)
     })
     .await?;
-    // 5. Hand over what is not stored yet, and wait until all of it is durable.
-    let (intake, replayed) = hand_over(state, intake, stored, &request_key, reservation).await?;
-    // 6. Answer.
-    Ok(answer(&state.metrics, intake, replayed))
+    // 5. Hand over what is not stored yet, wait until all of it is durable, and answer. A task of its own: should the client leave now,
+    // what was taken is still counted as accepted or not.
+    let (state, batch_id) = (state.clone(), request_key.text.clone());
+    let answered = actix_web::rt::spawn(async move {
+        let (intake, replayed) = hand_over(&state, intake, stored, &request_key, reservation).await?;
+        Ok(answer(&state.metrics, intake, replayed))
+    });
+    let lost = |_| Err(IngestError::Unknown { batch_id, reason: "the process is stopping".into() });
+    answered.await.unwrap_or_else(lost)
 }
 
 /// Runs what takes long on a thread of its own.

@@ -38,8 +38,17 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    raise_open_files();
     env_logger::Builder::new().parse_filters(&config.log_filter).format_timestamp_micros().init();
     run(config).await
+}
+
+/// A connection is an open file, and many systems allow 1,024 unless a process asks for more.
+fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most); // refused: then it stays as it is
+    }
 }
 
 async fn run(config: Config) -> ExitCode {

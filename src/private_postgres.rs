@@ -40,7 +40,7 @@ const START_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Crash recovery replays up to `max_wal_size` (4 GB): 1-2 minutes on a disk, more on a bad one.
 const RECOVERY_WAIT_MAX: Duration = Duration::from_secs(900);
 /// A fast shutdown writes the dirty buffers; the process as a whole has 30 s.
-const STOP_WAIT_MAX: Duration = Duration::from_secs(20);
+const STOP_WAIT_MAX: Duration = Duration::from_secs(8);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 /// The server's log is emptied at a start beyond this size.
 const LOG_BYTES_MAX: u64 = 10 << 20;
@@ -128,7 +128,7 @@ impl PrivatePostgres {
         format!("psql -h '{}' -U {USER} {DATABASE}", self.socket_dir.display())
     }
 
-    /// Stops the server: open transactions are rolled back, committed ones are on disk. Takes up to about 25 s.
+    /// Stops the server: open transactions are rolled back, committed ones are on disk. Takes up to 10 s.
     pub async fn stop(self) {
         // An error means the supervisor is gone already, and with it the server.
         let _ = self.stop.send(());
@@ -204,7 +204,7 @@ async fn stop_leftover(pgdata: &Path) -> Result<(), PrivatePostgresError> {
         return Ok(());
     }
     log::warn!("a Postgres left over from an earlier run (process {pid}) is stopped first");
-    for (signal, wait) in [(Signal::SIGINT, STOP_WAIT_MAX), (Signal::SIGQUIT, Duration::from_secs(5))] {
+    for (signal, wait) in [(Signal::SIGINT, STOP_WAIT_MAX), (Signal::SIGQUIT, Duration::from_secs(2))] {
         let _ = kill(Pid::from_raw(pid), signal);
         let deadline = Instant::now() + wait;
         while runs() && Instant::now() < deadline {

@@ -1,6 +1,9 @@
 //! No container engine runs in the tests, so docker-compose.yml and its files are held against the product itself: every variable exists
 //! and is accepted, every port and path that is probed is served, every file that is mounted, copied or built is there.
 
+// A test that cannot go on may panic where it stands, in its helpers too.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -10,7 +13,7 @@ use std::{
 use log_ingestor::config::{Config, QueueConfig, VARIABLES};
 use serde_json::Value;
 
-/// What the product serves whatever its roles (DESIGN: /healthz, /readyz).
+/// What the product serves whatever its roles.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 fn root() -> &'static Path {

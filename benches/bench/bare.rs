@@ -24,7 +24,9 @@ pub(crate) async fn run(product: &Product, records: usize) -> Row {
     let mut batches = batches(records);
     let mut shares = Vec::new();
     while !batches.is_empty() {
-        shares.push(batches.split_off(batches.len() - batches.len().min(records / BATCH_ROWS / CONNECTIONS).max(1)));
+        shares.push(
+            batches.split_off(batches.len() - batches.len().min(records / BATCH_ROWS / CONNECTIONS).max(1)),
+        );
     }
     let clients = join_all((0..shares.len()).map(|_| product.connect())).await;
     let cpu = product.postgres_cpu();
@@ -33,7 +35,13 @@ pub(crate) async fn run(product: &Product, records: usize) -> Row {
     let seconds = started.elapsed().as_secs_f64();
     let cpu = Cpu { postgres: product.postgres_cpu() - cpu, ..Cpu::default() };
     product.sql().batch_execute("drop table bare; checkpoint").await.expect("dropped");
-    Row::new("bare COPY, 2 connections, batches of 2,000 (Postgres' CPU only)", records, seconds, cpu, Vec::new())
+    Row::new(
+        "bare COPY, 2 connections, batches of 2,000 (Postgres' CPU only)",
+        records,
+        seconds,
+        cpu,
+        Vec::new(),
+    )
 }
 
 async fn copy(client: &tokio_postgres::Client, batches: Vec<Bytes>) {

@@ -29,16 +29,54 @@ impl Random {
     }
 }
 
-const VERBS: [&str; 10] =
-    ["connected to", "failed to reach", "retried", "timed out on", "finished", "rejected", "queued", "opened", "closed", "refreshed"];
-const THINGS: [&str; 20] = [
-    "the payment gateway", "the user session", "a database pool", "the order service", "an upstream host", "the search index",
-    "a cache shard", "the mail relay", "a worker thread", "the billing job", "an API token", "the image store", "a message broker",
-    "the audit trail", "a feature flag", "the rate limiter", "a websocket", "the config map", "a replica", "the scheduler",
+const VERBS: [&str; 10] = [
+    "connected to",
+    "failed to reach",
+    "retried",
+    "timed out on",
+    "finished",
+    "rejected",
+    "queued",
+    "opened",
+    "closed",
+    "refreshed",
 ];
-const LEVELS: [&str; 10] = ["info", "info", "info", "info", "info", "debug", "debug", "debug", "warn", "error"];
-const ENVIRONMENTS: [&str; 10] =
-    ["production", "production", "production", "production", "production", "production", "production", "staging", "staging", "test"];
+const THINGS: [&str; 20] = [
+    "the payment gateway",
+    "the user session",
+    "a database pool",
+    "the order service",
+    "an upstream host",
+    "the search index",
+    "a cache shard",
+    "the mail relay",
+    "a worker thread",
+    "the billing job",
+    "an API token",
+    "the image store",
+    "a message broker",
+    "the audit trail",
+    "a feature flag",
+    "the rate limiter",
+    "a websocket",
+    "the config map",
+    "a replica",
+    "the scheduler",
+];
+const LEVELS: [&str; 10] =
+    ["info", "info", "info", "info", "info", "debug", "debug", "debug", "warn", "error"];
+const ENVIRONMENTS: [&str; 10] = [
+    "production",
+    "production",
+    "production",
+    "production",
+    "production",
+    "production",
+    "production",
+    "staging",
+    "staging",
+    "test",
+];
 
 /// Makes records in the order of time, 8.64 ms apart, ending about now.
 pub(crate) struct Records {

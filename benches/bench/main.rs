@@ -58,14 +58,22 @@ async fn run(records: usize) {
         let noop = product::Noop::start().await;
         let requests = generate::requests(noop.address(), "application/json", singles, 1);
         let cpu = noop.cpu();
-        let (seconds, latencies) = client::run(noop.address(), Load { requests, connections: SINGLE_CONNECTIONS }).await;
-        report.push(Row::new("no-op handler, single POSTs, 64 connections", singles, seconds, noop.cpu() - cpu, latencies));
+        let (seconds, latencies) =
+            client::run(noop.address(), Load { requests, connections: SINGLE_CONNECTIONS }).await;
+        report.push(Row::new(
+            "no-op handler, single POSTs, 64 connections",
+            singles,
+            seconds,
+            noop.cpu() - cpu,
+            latencies,
+        ));
     }
     report.print();
 }
 
 async fn batches(product: &Product, records: usize, name: &str, report: &mut Report) {
-    let requests = generate::requests(product.address(), "application/x-ndjson", records / BATCH_RECORDS, BATCH_RECORDS);
+    let requests =
+        generate::requests(product.address(), "application/x-ndjson", records / BATCH_RECORDS, BATCH_RECORDS);
     measure(product, requests, BATCH_CONNECTIONS, records, name, report).await;
 }
 

@@ -25,7 +25,11 @@ impl Product {
     pub(crate) async fn start(kafka: Option<&Kafka>) -> Self {
         let data_dir = scratch("product");
         let mut command = Command::new(env!("CARGO_BIN_EXE_log-ingestor"));
-        command.env("LISTEN", "127.0.0.1:0").env("DATA_DIR", &data_dir).env("RUST_LOG", "warn").stdout(Stdio::piped());
+        command
+            .env("LISTEN", "127.0.0.1:0")
+            .env("DATA_DIR", &data_dir)
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::piped());
         if let Some(kafka) = kafka {
             command.env("KAFKA_BROKERS", format!("127.0.0.1:{}", kafka.port));
         }
@@ -74,7 +78,8 @@ impl Product {
     }
 
     pub(crate) fn postgres_cpu(&self) -> f64 {
-        let pid = std::fs::read_to_string(self.data_dir.join("postgres/postmaster.pid")).expect("a postmaster");
+        let pid =
+            std::fs::read_to_string(self.data_dir.join("postgres/postmaster.pid")).expect("a postmaster");
         seconds_of_tree(pid.lines().next().and_then(|line| line.parse().ok()).expect("a pid"))
     }
 
@@ -157,7 +162,10 @@ impl Noop {
     pub(crate) async fn start() -> Self {
         let port = free_port();
         let program = std::env::current_exe().expect("our own path");
-        let child = Command::new(program).env("BENCH_NOOP_PORT", port.to_string()).spawn().expect("the no-op server starts");
+        let child = Command::new(program)
+            .env("BENCH_NOOP_PORT", port.to_string())
+            .spawn()
+            .expect("the no-op server starts");
         while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -186,7 +194,9 @@ pub(crate) fn serve_noop(port: u16) {
     let handler = |_body: web::Bytes| async { HttpResponse::Accepted().json(["ok"]) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let server = HttpServer::new(move || App::new().route("/public/ingest", web::post().to(handler)));
-    runtime.block_on(async move { server.bind(("127.0.0.1", port)).expect("a free port").run().await }).expect("serves");
+    runtime
+        .block_on(async move { server.bind(("127.0.0.1", port)).expect("a free port").run().await })
+        .expect("serves");
 }
 
 fn terminate(child: &mut Child) {
@@ -204,5 +214,8 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
 }

@@ -13,7 +13,11 @@ use crate::{client::Connection, generate, product::Product, report::Report};
 const READS: usize = 200;
 
 pub(crate) async fn run(product: &Product, report: &mut Report) {
-    let traces = product.sql().query("select trace_id from logs tablesample system (0.1) limit 200", &[]).await.expect("traces");
+    let traces = product
+        .sql()
+        .query("select trace_id from logs tablesample system (0.1) limit 200", &[])
+        .await
+        .expect("traces");
     let traces: Vec<String> = traces.iter().map(|row| row.get(0)).collect();
     for ingest in [false, true] {
         let stop = Arc::new(AtomicBool::new(false));

@@ -51,7 +51,13 @@ impl Report {
     }
 
     pub(crate) fn push(&mut self, row: Row) {
-        eprintln!("{}: {:.0} records/s, {:.1} CPU s per million ({})", row.name, row.rate(), row.cpu_per_million(), row.parts());
+        eprintln!(
+            "{}: {:.0} records/s, {:.1} CPU s per million ({})",
+            row.name,
+            row.rate(),
+            row.cpu_per_million(),
+            row.parts()
+        );
         self.rows.push(row);
     }
 
@@ -63,7 +69,9 @@ impl Report {
     pub(crate) fn print(&self) {
         println!("Machine: {}", machine());
         println!("Command: make bench ({} records)\nDate: {}\n", self.records, shell("date -u +%Y-%m-%d"));
-        println!("| case | records/s | × bare | CPU s per million | × bare | ours + Postgres + Kafka | p50 ms | p99 ms |");
+        println!(
+            "| case | records/s | × bare | CPU s per million | × bare | ours + Postgres + Kafka | p50 ms | p99 ms |"
+        );
         println!("|---|---|---|---|---|---|---|---|");
         for row in self.bare.iter().chain(&self.rows) {
             let times = |value: f64, base: fn(&Row) -> f64| {

@@ -17,6 +17,7 @@ use rdkafka::{
     ClientConfig, ClientContext, Message as _,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, DeliveryResult, Header, Headers, OwnedHeaders},
@@ -55,7 +56,9 @@ pub fn client_config(brokers: &str) -> ClientConfig {
         .set("client.id", "log-ingestor")
         .set("allow.auto.create.topics", "false")
         .set("reconnect.backoff.max.ms", "1000")
-        .set("log.connection.close", "false");
+        .set("log.connection.close", "false")
+        // Its error lines repeat what health.rs says once.
+        .set_log_level(RDKafkaLogLevel::Critical);
     config
 }
 

@@ -194,7 +194,8 @@ limit 1"
 }
 
 /// Rows of one trace, which has an index of its own: reads all of them up to `take.chunk`, then filters. The first row always comes,
-/// with the number of rows read, and without a hit its other columns are null.
+/// with the number of rows read, and without a hit its other columns are null. The time bounds stand outside: beside trace_id, and
+/// before a leaf has statistics, Postgres reads the whole time index for them (255 ms instead of 0.1 at 1M rows).
 pub fn trace_hits(filter: &Filter, trace_id: &str, span: Span, take: Take) -> Statement {
     let mut builder = Builder { values: Vec::new() };
     let order = order(span.direction);
@@ -209,7 +210,7 @@ pub fn trace_hits(filter: &Filter, trace_id: &str, span: Span, take: Take) -> St
 with t as materialized (
   select {COLUMNS}
   from logs
-  where trace_id = {trace_id} and {place}
+  where trace_id = {trace_id}
   limit {chunk}
 )
 select {COLUMNS}, coalesce(hits, 0) as hits, rows_read
@@ -219,7 +220,7 @@ left join (
   from (
     select s.timestamp, s.id, s.level, s.resource_id, s.trace_id, s.span_id, s.\"commit\", s.message, s.metadata::text as metadata, s.client_id
     from t s
-    where {conditions}
+    where {place} and {conditions}
     order by {order}
     limit {hits}
   ) h

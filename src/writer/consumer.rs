@@ -16,7 +16,6 @@ use std::{
 
 use rdkafka::{
     ClientContext, Message, Offset, Statistics, TopicPartitionList,
-    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
     message::BorrowedMessage,
@@ -161,7 +160,6 @@ fn consumer(settings: &Settings, context: Context) -> Result<BaseConsumer<Contex
         .set("queued.max.messages.kbytes", "16384")
         .set("check.crcs", "true")
         .set("statistics.interval.ms", "5000")
-        .set_log_level(RDKafkaLogLevel::Warning)
         .create_with_context(context)
 }
 
