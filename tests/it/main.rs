@@ -1,7 +1,7 @@
 //! Integration tests: the real binary, a real Postgres, a real Kafka, looked at from outside.
 
 // `pub` here means: for the other files of this binary.
-#![allow(unreachable_pub, dead_code)]
+#![allow(unreachable_pub)]
 // A test that cannot go on may panic where it stands, in its helpers too.
 #![allow(clippy::unwrap_used)]
 

@@ -82,12 +82,11 @@ async fn lines_survive(mode: &str) {
     };
     let records: Vec<Value> = lines.iter().enumerate().map(record).collect();
     app.post(NDJSON, ndjson(records.clone()), &[]).await.accepted(lines.len());
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(["level", "message", "resourceId", "timestamp"]).unwrap();
-    for (n, line) in lines.iter().enumerate() {
-        csv.write_record(["info", line, &format!("csv-{n}"), "2026-01-02T03:04:05Z"]).unwrap();
-    }
-    app.post("text/csv", csv.into_inner().unwrap(), &[]).await.accepted(lines.len());
+    let quoted = |line: &str| format!("\"{}\"", line.replace('"', "\"\""));
+    let row = |(n, line): (usize, &&str)| format!("info,{},csv-{n},2026-01-02T03:04:05Z\n", quoted(line));
+    let rows: String = lines.iter().enumerate().map(row).collect();
+    let csv = format!("level,message,resourceId,timestamp\n{rows}");
+    app.post("text/csv", csv, &[]).await.accepted(lines.len());
     app.wait_rows(2 * lines.len() as i64).await;
     for (n, record) in records.iter().enumerate() {
         let stored = app

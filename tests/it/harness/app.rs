@@ -124,7 +124,7 @@ impl Plan {
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_log-ingestor"));
         command.env_clear().env("LISTEN", "127.0.0.1:0").env("RUST_LOG", "info");
-        for name in ["PATH", "HOME", "TMPDIR", "LANG", "LLVM_PROFILE_FILE"] {
+        for name in ["PATH", "HOME", "TMPDIR", "LANG", "LLVM_PROFILE_FILE", "RUST_LOG"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
@@ -229,10 +229,6 @@ impl TestApp {
 
     pub fn proxy(&self) -> &Proxy {
         self.plan.proxy.as_ref().expect("this process reaches Postgres through a proxy")
-    }
-
-    pub fn process_id(&self) -> u32 {
-        self.child.id()
     }
 
     /// What the process has logged so far.
@@ -401,7 +397,9 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = self.log_text();
-            let start = log.char_indices().rev().nth(6_000).map_or(0, |(at, _)| at);
+            // Who asks for more detail by RUST_LOG gets all of it.
+            let shown = if std::env::var_os("RUST_LOG").is_some() { 10_000_000 } else { 6_000 };
+            let start = log.char_indices().rev().nth(shown).map_or(0, |(at, _)| at);
             eprintln!("--- log of the process ---\n{}\n--- end ---", &log[start..]);
         }
         if !self.ended {

@@ -8,7 +8,7 @@ use std::{
     net::TcpListener,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::PathBuf,
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -35,7 +35,8 @@ rm -rf "$0"
 
 struct Run {
     folder: PathBuf,
-    guard: Mutex<ChildStdin>,
+    /// Never waited for: it outlives this process.
+    guard: Mutex<Child>,
 }
 
 fn run() -> &'static Run {
@@ -44,7 +45,7 @@ fn run() -> &'static Run {
         let folder = std::env::temp_dir().join(format!("log-ingestor-it-{}", std::process::id()));
         std::fs::create_dir(&folder).expect("the temp folder can be written");
         std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("the folder is ours");
-        let mut guard = Command::new("sh")
+        let guard = Command::new("sh")
             .args(["-c", GUARD])
             .arg(&folder)
             .process_group(0)
@@ -53,7 +54,7 @@ fn run() -> &'static Run {
             .stderr(Stdio::null())
             .spawn()
             .expect("sh starts");
-        Run { folder, guard: Mutex::new(guard.stdin.take().expect("stdin is piped")) }
+        Run { folder, guard: Mutex::new(guard) }
     })
 }
 
@@ -82,7 +83,8 @@ pub fn ended(group: u32) {
 
 fn tell(verb: &str, group: u32) {
     let mut guard = run().guard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let _ = writeln!(guard, "{verb} {group}");
+    let told = writeln!(guard.stdin.as_mut().expect("stdin is piped"), "{verb} {group}");
+    told.expect("the guard lives");
 }
 
 /// A loopback port that is free now; the starter tries again with another if somebody was faster.
