@@ -209,9 +209,11 @@ async fn hand_over(
 ) -> Result<(Intake, bool), IngestError> {
     let mut messages = std::mem::take(&mut intake.messages);
     let all = messages.len();
+    let records: usize = messages.iter().map(|message| message.records).sum();
     if let Some(stored) = stored {
         messages.retain(|message| !stored.parts.contains(&message.key.part));
     }
+    let known: usize = records - messages.iter().map(|message| message.records).sum::<usize>();
     let mut replayed = all - messages.len();
     let mut trouble: Option<IngestError> = None;
     let mut durable = replayed;
@@ -233,7 +235,10 @@ async fn hand_over(
         }
     }
     match trouble {
-        None => Ok((intake, all > 0 && replayed == all)),
+        None => {
+            state.metrics.repeated_records.inc_by(known as u64);
+            Ok((intake, all > 0 && replayed == all))
+        }
         // A part of the request is stored: only repeating it with the key makes it whole and stores it once.
         Some(IngestError::NotStored(reason)) if durable > 0 => {
             Err(IngestError::Unknown { batch_id: key.text.clone(), reason: reason.into_owned() })

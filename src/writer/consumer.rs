@@ -306,7 +306,8 @@ impl ConsumerContext for Context {
         };
         if let Err(reason) = done {
             self.health.report(Trouble::Consumer, format!("cannot take partitions: {reason}"));
-            if let Err(error) = consumer.unassign() {
+            // An empty assignment, not `unassign`: librdkafka waits for an `assign` and until then postpones every (un)subscribe.
+            if let Err(error) = consumer.assign(&TopicPartitionList::new()) {
                 log::error!("cannot give partitions back: {error}");
             }
             self.control.rejoin.store(true, Ordering::Release);
