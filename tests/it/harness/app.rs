@@ -409,6 +409,9 @@ impl Drop for TestApp {
             let shown = if std::env::var_os("RUST_LOG").is_some() { 10_000_000 } else { 6_000 };
             let start = log.char_indices().rev().nth(shown).map_or(0, |(at, _)| at);
             eprintln!("--- log of the process ---\n{}\n--- end ---", &log[start..]);
+            if let Some((kafka, _)) = &self.plan.kafka {
+                eprintln!("--- Kafka ---\n{}\n--- end ---", kafka.state());
+            }
         }
         if !self.ended {
             let _ = self.child.kill();
