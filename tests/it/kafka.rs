@@ -21,9 +21,9 @@ const BATCH_ROWS: &str = "select max(n) from (select count(*) as n from logs gro
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_messages_that_any_tool_can_read() {
     let app = TestApp::plan().kafka().ready().await;
-    assert_eq!(app.kafka().partitions(app.topic()), 12);
     let ids = app.post(NDJSON, many("split", 4_001), &[]).await.accepted(4_001);
     app.wait_rows(4_001).await;
+    assert_eq!(app.kafka().partitions(app.topic()), 12);
     let (kafka, topic) = (app.kafka().clone(), app.topic().to_owned());
     let messages = tokio::task::spawn_blocking(move || kafka.messages(&topic)).await.expect("no panic");
     let mut parts = Vec::new();
