@@ -35,7 +35,7 @@ fn main() {
 
 async fn run(records: usize) {
     let mut report = Report::begin(records);
-    let singles = records / 4;
+    let singles = records / 2;
     if wanted("direct") {
         let product = Product::start(None).await;
         report.bare = Some(bare::run(&product, records).await);

@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use super::{
     error::describe,
-    lane::{Control, Lane, LaneEvent, QueuedMessage},
+    lane::{Control, LaneEvent, QueuedMessage, lane},
     store::{Shared, Store},
 };
 use crate::{
@@ -82,9 +82,10 @@ impl ConsumerThread {
         for _ in 0..settings.lanes {
             let (sender, events) = mpsc::unbounded_channel();
             let store = Store::new(shared.clone());
-            lanes.spawn(
-                Lane::new(events, store, control.clone(), health.clone(), settings.flush_wait_max).run(),
-            );
+            let (collector, storer) =
+                lane(events, store, control.clone(), health.clone(), settings.flush_wait_max);
+            lanes.spawn(collector.run());
+            lanes.spawn(storer.run());
             senders.push(sender);
         }
         let context = Context {
@@ -158,6 +159,8 @@ fn consumer(settings: &Settings, context: Context) -> Result<BaseConsumer<Contex
         .set("fetch.min.bytes", "65536")
         .set("fetch.wait.max.ms", "50")
         .set("queued.max.messages.kbytes", "16384")
+        // By default a full queue stops fetching for a whole second: a third of the throughput.
+        .set("fetch.queue.backoff.ms", "5")
         .set("check.crcs", "true")
         .set("statistics.interval.ms", "5000")
         .create_with_context(context)

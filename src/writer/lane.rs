@@ -1,6 +1,7 @@
 //! Kafka mode: one lane, that is one Postgres connection and the partitions that fall to it. In: claims and messages in the order in
 //! which the consumer saw them. Out: batches of at most 2,000 rows, 4 MiB or 200 ms, each stored with its offsets.
 //!
+//! Two tasks: one reads and parses while the other waits for Postgres, so neither stands idle.
 //! A message is never split over two batches. Whatever belongs to an older generation (before a rebalance) is dropped: its owner will
 //! read it again.
 
@@ -14,7 +15,7 @@ use std::{
 };
 
 use tokio::{
-    sync::mpsc::UnboundedReceiver,
+    sync::mpsc::{self, UnboundedReceiver},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -76,24 +77,30 @@ pub struct Control {
     pub stored: Mutex<HashMap<i32, i64>>,
 }
 
-/// One lane; see the module.
-pub struct Lane {
+/// The first half of a lane: collects messages into batches while the second half stores the one before.
+pub struct Collector {
     events: UnboundedReceiver<LaneEvent>,
+    work: mpsc::Sender<Work>,
+    control: Arc<Control>,
+    flush_wait_max: Duration,
+    /// By partition: generation and the offset after the last message collected.
+    positions: HashMap<i32, (u64, i64)>,
+    /// Did not fit into the last batch.
+    carried: Option<QueuedMessage>,
+}
+
+/// The second half of a lane: one Postgres connection.
+pub struct Storer {
+    work: mpsc::Receiver<Work>,
     store: Store,
     control: Arc<Control>,
     health: Arc<Health>,
-    flush_wait_max: Duration,
-    claims: HashMap<i32, Claim>,
-    /// Did not fit into the last batch.
-    carried: Option<QueuedMessage>,
-    stopping: bool,
+    epochs: HashMap<i32, i64>,
 }
 
-#[derive(Clone, Copy)]
-struct Claim {
-    generation: u64,
-    next_offset: i64,
-    epoch: i64,
+enum Work {
+    Claimed { partition: i32, epoch: i64 },
+    Store(Filling),
 }
 
 /// A batch that is being filled.
@@ -105,89 +112,81 @@ struct Filling {
     due: Instant,
 }
 
-impl Lane {
-    pub fn new(
-        events: UnboundedReceiver<LaneEvent>,
-        store: Store,
-        control: Arc<Control>,
-        health: Arc<Health>,
-        flush_wait_max: Duration,
-    ) -> Self {
-        Self {
-            events,
-            store,
-            control,
-            health,
-            flush_wait_max,
-            claims: HashMap::new(),
-            carried: None,
-            stopping: false,
-        }
-    }
+/// Makes a lane; both halves run until the consumer tells them to stop, or is gone.
+pub fn lane(
+    events: UnboundedReceiver<LaneEvent>,
+    store: Store,
+    control: Arc<Control>,
+    health: Arc<Health>,
+    flush_wait_max: Duration,
+) -> (Collector, Storer) {
+    let (sender, work) = mpsc::channel(1);
+    let collector = Collector {
+        events,
+        work: sender,
+        control: control.clone(),
+        flush_wait_max,
+        positions: HashMap::new(),
+        carried: None,
+    };
+    (collector, Storer { work, store, control, health, epochs: HashMap::new() })
+}
 
-    /// Runs until it is told to stop or the consumer is gone.
+impl Collector {
     pub async fn run(mut self) {
-        while !self.stopping {
-            if let Some(filling) = self.collect().await {
-                let bytes = filling.bytes;
-                self.store(filling).await;
-                self.control.held_bytes.fetch_sub(bytes, Ordering::AcqRel);
-            }
-        }
-    }
-
-    async fn collect(&mut self) -> Option<Filling> {
         let mut filling: Option<Filling> = None;
         loop {
             let event = match (self.carried.take(), &filling) {
                 (Some(message), _) => Some(LaneEvent::Message(message)),
                 (None, None) => self.events.recv().await,
-                (None, Some(filling)) => match timeout_at(filling.due, self.events.recv()).await {
+                (None, Some(due)) => match timeout_at(due.due, self.events.recv()).await {
                     Ok(event) => event,
-                    Err(_) => break,
+                    Err(_) => {
+                        self.hand_over(filling.take()).await;
+                        continue;
+                    }
                 },
             };
             match event {
-                None | Some(LaneEvent::Stop) => {
-                    self.stopping = true;
-                    break;
-                }
+                None | Some(LaneEvent::Stop) => return self.hand_over(filling).await,
                 Some(LaneEvent::Claimed { generation, partition, next_offset, epoch }) => {
-                    self.claims.insert(partition, Claim { generation, next_offset, epoch });
+                    self.positions.insert(partition, (generation, next_offset));
+                    let _ = self.work.send(Work::Claimed { partition, epoch }).await; // gone only at the end
                 }
                 Some(LaneEvent::Message(message)) => {
-                    if self.add(&mut filling, message).is_some() {
-                        break;
+                    if self.add(&mut filling, message) {
+                        self.hand_over(filling.take()).await;
                     }
                 }
             }
         }
-        filling
     }
 
-    /// Puts a message into the batch; Some when the batch is to be stored first.
-    fn add(&mut self, filling: &mut Option<Filling>, message: QueuedMessage) -> Option<()> {
+    async fn hand_over(&self, filling: Option<Filling>) {
+        if let Some(filling) = filling {
+            let _ = self.work.send(Work::Store(filling)).await; // gone only at the end
+        }
+    }
+
+    /// Puts a message into the batch, or aside; true when the batch is to be stored now.
+    fn add(&mut self, filling: &mut Option<Filling>, message: QueuedMessage) -> bool {
         let current = self.control.generation.load(Ordering::Acquire);
         let bytes = message.payload.len();
-        let claim = self.claims.get(&message.partition).copied();
-        let Some(claim) =
-            claim.filter(|claim| claim.generation == message.generation && current == message.generation)
+        let position = self.positions.get_mut(&message.partition);
+        let Some((_, next_offset)) = position
+            .filter(|(generation, _)| *generation == message.generation && current == message.generation)
         else {
             self.control.held_bytes.fetch_sub(bytes, Ordering::AcqRel);
-            return None;
+            return false;
         };
+        let lines = memchr::memchr_iter(b'\n', &message.payload).count();
         if filling.as_ref().is_some_and(|filling| {
             filling.generation != message.generation
                 || filling.bytes + bytes > BYTES_MAX
-                || filling.rows >= ROWS_MAX
+                || filling.rows + lines > ROWS_MAX
         }) {
             self.carried = Some(message);
-            return Some(());
-        }
-        let lines = message.payload.iter().filter(|byte| **byte == b'\n').count();
-        if filling.as_ref().is_some_and(|filling| filling.rows + lines > ROWS_MAX) {
-            self.carried = Some(message);
-            return Some(());
+            return true;
         }
         let filling = filling.get_or_insert_with(|| Filling {
             batch: Batch::default(),
@@ -200,25 +199,42 @@ impl Lane {
         let last_key = message.key.as_ref().ok().map(|key| key.key);
         match filling.batch.advances.iter_mut().find(|advance| advance.partition == partition) {
             Some(advance) => (advance.to, advance.last_key) = (to, last_key),
-            None => filling.batch.advances.push(Advance {
-                partition,
-                from: claim.next_offset,
-                to,
-                epoch: claim.epoch,
-                last_key,
-            }),
+            None => {
+                filling.batch.advances.push(Advance { partition, from: *next_offset, to, epoch: 0, last_key })
+            }
         }
+        *next_offset = to;
         filling.bytes += bytes;
         let (message, dead_letters) = parse(message);
         filling.rows += message.rows.len();
         filling.batch.messages.push(message);
         filling.batch.dead_letters.extend(dead_letters);
-        (filling.rows >= ROWS_MAX || filling.bytes >= BYTES_MAX).then_some(())
+        filling.rows >= ROWS_MAX || filling.bytes >= BYTES_MAX
+    }
+}
+
+impl Storer {
+    pub async fn run(mut self) {
+        while let Some(work) = self.work.recv().await {
+            match work {
+                Work::Claimed { partition, epoch } => {
+                    self.epochs.insert(partition, epoch);
+                }
+                Work::Store(filling) => {
+                    let bytes = filling.bytes;
+                    self.store(filling).await;
+                    self.control.held_bytes.fetch_sub(bytes, Ordering::AcqRel);
+                }
+            }
+        }
     }
 
     /// Tries until the batch is stored, or no longer ours.
     async fn store(&mut self, filling: Filling) {
         let Filling { mut batch, generation, .. } = filling;
+        for advance in &mut batch.advances {
+            advance.epoch = self.epochs.get(&advance.partition).copied().unwrap_or_default();
+        }
         let started = std::time::Instant::now();
         let mut backoff = BACKOFF_MIN;
         let mut unknown = false;
@@ -237,7 +253,7 @@ impl Lane {
             let failure = match timeout(WRITE_WAIT_MAX, attempt).await {
                 Ok(Ok(())) => {
                     self.health.clear(Trouble::Postgres);
-                    return self.advanced(&batch);
+                    return self.stored(&batch);
                 }
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::Unknown("Postgres did not answer in time".into()),
@@ -263,13 +279,11 @@ impl Lane {
         }
     }
 
-    fn advanced(&mut self, batch: &Batch) {
+    fn stored(&mut self, batch: &Batch) {
         let mut stored = self.control.stored.lock().unwrap_or_else(PoisonError::into_inner);
         for advance in &batch.advances {
             stored.insert(advance.partition, advance.to);
-            if let Some(claim) = self.claims.get_mut(&advance.partition) {
-                (claim.next_offset, claim.epoch) = (advance.to, advance.epoch);
-            }
+            self.epochs.insert(advance.partition, advance.epoch);
         }
     }
 }
