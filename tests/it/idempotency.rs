@@ -95,6 +95,31 @@ async fn parallel_repeats_through_kafka() {
     parallel_repeats_are_stored_once("kafka").await;
 }
 
+/// What one process cannot know of the other, the transaction decides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_share_the_keys() {
+    let one = TestApp::plan().ready().await;
+    let other = one.plan_again().ready().await;
+    one.drop_unique_index().await;
+    for round in 0..20 {
+        let (key, body) = (format!("round{round}"), many(&format!("round{round}"), 500));
+        let answers =
+            tokio::join!(post(&one, &key, &body), post(&other, &key, &body), post(&one, &key, &body));
+        let mut ids = Vec::new();
+        for answer in [answers.0, answers.1, answers.2] {
+            if answer.status == 503 {
+                answer.unavailable();
+            } else {
+                ids.push(answer.accepted(500));
+            }
+        }
+        assert!(!ids.is_empty() && ids.iter().all(|some| *some == ids[0]), "the same ids");
+        assert_eq!(one.database().rows().await, 1 + 500 * (round + 1), "round {round}");
+    }
+    one.stop().await;
+    other.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_outlives_the_process() {
     let app = TestApp::plan().ready().await;

@@ -2,6 +2,7 @@
 
 use std::{io::Write, time::Duration};
 
+use nix::sys::signal::Signal;
 use rdkafka::Message;
 use serde_json::json;
 
@@ -20,9 +21,9 @@ const BATCH_ROWS: &str = "select max(n) from (select count(*) as n from logs gro
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_messages_that_any_tool_can_read() {
     let app = TestApp::plan().kafka().ready().await;
-    assert_eq!(app.kafka().partitions(app.topic()), 12);
     let ids = app.post(NDJSON, many("split", 4_001), &[]).await.accepted(4_001);
     app.wait_rows(4_001).await;
+    assert_eq!(app.kafka().partitions(app.topic()), 12);
     let (kafka, topic) = (app.kafka().clone(), app.topic().to_owned());
     let messages = tokio::task::spawn_blocking(move || kafka.messages(&topic)).await.expect("no panic");
     let mut parts = Vec::new();
@@ -279,6 +280,53 @@ async fn writers_share_the_partitions_and_take_over() {
     assert_eq!(database.number(owners).await, 1);
     second.stop().await;
     door.stop().await;
+}
+
+/// A writer that was stopped in the middle of a batch, lost its partitions and wakes up: what it goes on with must not count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_slept_is_refused() {
+    let door = TestApp::plan().kafka().roles("ingest").ready().await;
+    let sleeper = door.plan_again().roles("write").ready().await;
+    let other = door.plan_again().roles("write").ready().await;
+    door.drop_unique_index().await;
+    let database = door.database().clone();
+    let owners = "select count(distinct owner) from kafka_progress";
+    eventually("both own partitions", seconds(60), async || {
+        (database.number(owners).await == 2).then_some(())
+    })
+    .await;
+
+    let lock = database.connect().await;
+    lock.batch_execute("begin; lock table logs in exclusive mode").await.expect("the lock is free");
+    for n in 0..60 {
+        door.post(NDJSON, many(&format!("zombie{n}"), 50), &[]).await.accepted(50);
+    }
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    // Of four connections three: at least one of each process.
+    eventually("both are inside a batch", seconds(30), async || {
+        (database.number(waiting).await >= 3).then_some(())
+    })
+    .await;
+    sleeper.signal(Signal::SIGSTOP);
+    lock.batch_execute("rollback").await.expect("the connection is there");
+    eventually("the other stores everything", seconds(60), async || {
+        (database.rows().await == 3_001).then_some(())
+    })
+    .await;
+    sleeper.signal(Signal::SIGCONT);
+    eventually("both own partitions again", seconds(60), async || {
+        (database.number(owners).await == 2).then_some(())
+    })
+    .await;
+    for n in 0..30 {
+        door.post(NDJSON, many(&format!("awake{n}"), 50), &[]).await.accepted(50);
+    }
+    door.wait_rows(4_501).await;
+    assert_eq!(database.number("select count(distinct message) from logs").await, 4_501);
+    for app in [sleeper, other, door] {
+        app.stop().await;
+    }
+    assert_eq!(database.rows().await, 4_501);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

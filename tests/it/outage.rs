@@ -155,7 +155,9 @@ async fn a_broker_comes_late_goes_away_and_returns() {
     let starting = kafka.clone();
     tokio::task::spawn_blocking(move || starting.start()).await.expect("the broker starts");
     app.wait_ready().await;
-    assert_eq!(kafka.partitions(app.topic()), 12);
+    // A broker tells of a new topic a moment after it has promised it.
+    eventually("12 partitions", seconds(10), async || (kafka.partitions(app.topic()) == 12).then_some(()))
+        .await;
     app.post(NDJSON, many("first", 100), &[]).await.accepted(100);
     app.wait_rows(100).await;
 

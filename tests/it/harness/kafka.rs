@@ -90,6 +90,15 @@ impl Kafka {
         }
     }
 
+    /// Whether the broker runs, and the end of its log; for failing tests.
+    pub fn state(&self) -> String {
+        let mut child = self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let ended = child.as_mut().map(|child| child.try_wait());
+        let log = std::fs::read(self.folder.join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log[log.len().saturating_sub(4_000)..]).into_owned();
+        format!("broker process: {ended:?}\n{log}")
+    }
+
     fn answers(&self) -> bool {
         let consumer: BaseConsumer = self.client();
         consumer.fetch_metadata(None, Duration::from_secs(1)).is_ok_and(|found| !found.brokers().is_empty())
