@@ -100,10 +100,10 @@ impl App {
                 (server.config(), Some(server))
             }
         };
-        migrate(&database).await?;
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::default());
-        let (queue, writer) = start_writer(&config, &database, &health, &metrics).await?;
+        let migrated = migrate(&database, &health).await?;
+        let (queue, writer) = start_writer(&config, &database, &health, &metrics, migrated)?;
         let in_flight = Arc::new(AtomicUsize::new(0));
         let rooms = Rooms::new(&config, &database, queue, &health, &metrics);
         let door = rooms.door.clone();
@@ -165,21 +165,39 @@ impl Writer {
     }
 }
 
-/// Waits for a server that starts at the same time as we do; any other fault of the migration ends the start.
-async fn migrate(database: &tokio_postgres::Config) -> Result<(), db::MigrateError> {
-    let mut said = String::new();
-    loop {
-        match db::migrate(database).await {
-            Err(db::MigrateError::Connect(error)) if !is_final(&error) => {
-                let reason = writer::error::describe(&error);
-                if said != reason {
-                    log::warn!("waiting for Postgres: {reason}");
-                    said = reason;
-                }
-                sleep(Duration::from_millis(500)).await;
-            }
-            outcome => return outcome,
+/// Brings the schema up to date. While Postgres is away the process serves all the same, says so, and tries on: the door of Kafka mode
+/// needs no Postgres. The writer starts when the answer turns true.
+async fn migrate(
+    database: &tokio_postgres::Config,
+    health: &Arc<Health>,
+) -> Result<watch::Receiver<bool>, db::MigrateError> {
+    let (say_migrated, migrated) = watch::channel(false);
+    match db::migrate(database).await {
+        Ok(()) => {
+            say_migrated.send_replace(true);
         }
+        Err(db::MigrateError::Connect(error)) if !is_final(&error) => {
+            let waiting = |error: &dyn std::fmt::Display| format!("waiting for Postgres: {error}");
+            health.report(Trouble::Schema, waiting(&writer::error::describe(&error)));
+            let (database, health) = (database.clone(), health.clone());
+            tokio::spawn(async move {
+                while let Err(error) = db::migrate(&database).await {
+                    health.report(Trouble::Schema, waiting(&error));
+                    sleep(Duration::from_millis(500)).await;
+                }
+                health.clear(Trouble::Schema);
+                say_migrated.send_replace(true);
+            });
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(migrated)
+}
+
+/// Until the schema is there; or for ever, if the process ends before.
+async fn wait_for(mut migrated: watch::Receiver<bool>) {
+    if migrated.wait_for(|migrated| *migrated).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -188,11 +206,12 @@ fn is_final(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| code.code().starts_with("28") || code.code().starts_with("3D"))
 }
 
-async fn start_writer(
+fn start_writer(
     config: &Config,
     database: &tokio_postgres::Config,
     health: &Arc<Health>,
     metrics: &Arc<Metrics>,
+    migrated: watch::Receiver<bool>,
 ) -> Result<(Queue, Writer), StartError> {
     let mut writer = Writer::default();
     let topic = match &config.queue {
@@ -239,6 +258,7 @@ async fn start_writer(
             let (brokers, topic, health) = (brokers.clone(), topic.clone(), health.clone());
             writer.topic = Some(tokio::spawn(async move {
                 kafka::ensure_topic(&brokers, &topic, &health).await;
+                wait_for(migrated).await;
                 say_ready.send_replace(true);
                 say_durability(brokers, topic).await;
             }));

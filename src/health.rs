@@ -16,8 +16,12 @@ use crate::{config::Roles, metrics::Metrics};
 /// What keeps a role from working; reported by one room, cleared by the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
+    /// The schema is not there yet, because Postgres is not.
+    Schema,
     /// The writer cannot reach Postgres, or Postgres refuses its work.
     Postgres,
+    /// The topic is not there yet, or no broker is.
+    Topic,
     /// The producer cannot reach a broker.
     Producer,
     /// The consumer cannot reach a broker or join its group.
@@ -31,7 +35,9 @@ pub enum Trouble {
 impl Trouble {
     fn concerns(self) -> &'static [Role] {
         match self {
+            Self::Schema => &[Role::Write, Role::Query],
             Self::Postgres => &[Role::Write],
+            Self::Topic => &[Role::Ingest, Role::Write],
             Self::Producer => &[Role::Ingest],
             Self::Consumer | Self::Halted => &[Role::Write],
             Self::Stopping => &[Role::Ingest, Role::Write, Role::Query],

@@ -76,7 +76,7 @@ pub fn channel(budget: Budget, health: Arc<Health>) -> (DirectQueue, DirectRecei
 
 impl DirectQueue {
     pub async fn send(&self, messages: Vec<Message>, reservation: Reservation) -> Vec<Outcome> {
-        if self.health.has(Trouble::Postgres) {
+        if self.health.has(Trouble::Postgres) || self.health.has(Trouble::Schema) {
             return messages.iter().map(|_| Outcome::NotStored("Postgres is away")).collect();
         }
         let reservation = Arc::new(reservation);

@@ -69,7 +69,7 @@ impl KafkaQueue {
     }
 
     pub async fn send(&self, messages: Vec<Message>, reservation: Reservation) -> Vec<Outcome> {
-        if self.health.has(Trouble::Producer) {
+        if self.health.has(Trouble::Producer) || self.health.has(Trouble::Topic) {
             return messages.iter().map(|_| Outcome::NotStored("Kafka is away")).collect();
         }
         let producer = self.producer.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -227,8 +227,7 @@ fn wait_for_broker(brokers: &str) {
 
 /// Waits for the brokers and creates the topic if it does not exist. Says at each change what it waits for.
 pub async fn ensure_topic(brokers: &str, topic: &str, health: &Health) {
-    health.report(Trouble::Producer, format!("waiting for Kafka at {brokers}"));
-    health.report(Trouble::Consumer, format!("waiting for Kafka at {brokers}"));
+    health.report(Trouble::Topic, format!("waiting for Kafka at {brokers}"));
     let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
     loop {
         let admin: Result<AdminClient<DefaultClientContext>, _> = client_config(brokers).create();
@@ -246,15 +245,10 @@ pub async fn ensure_topic(brokers: &str, topic: &str, health: &Health) {
         match outcome {
             Ok(text) => {
                 log::info!("{text}");
-                health.clear(Trouble::Producer);
-                health.clear(Trouble::Consumer);
+                health.clear(Trouble::Topic);
                 return;
             }
-            Err(why) => {
-                let why = format!("waiting for Kafka at {brokers}: {why}");
-                health.report(Trouble::Producer, why.clone());
-                health.report(Trouble::Consumer, why);
-            }
+            Err(why) => health.report(Trouble::Topic, format!("waiting for Kafka at {brokers}: {why}")),
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }

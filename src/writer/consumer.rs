@@ -162,7 +162,7 @@ fn consumer(settings: &Settings, context: Context) -> Result<BaseConsumer<Contex
         // By default a full queue stops fetching for a whole second: a third of the throughput.
         .set("fetch.queue.backoff.ms", "5")
         .set("check.crcs", "true")
-        .set("statistics.interval.ms", "5000")
+        .set("statistics.interval.ms", "1000")
         .create_with_context(context)
 }
 
