@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::{
-    Fault, TestApp,
+    self, Fault, TestApp,
     postgres::Database,
     records::{named, sample},
     run::{eventually, seconds},
@@ -155,19 +155,37 @@ async fn processes_start_together_on_an_empty_database() {
 }
 
 /// A Postgres that is away at the start is waited for.
+async fn a_late_postgres(plan: harness::app::Plan, while_away: impl AsyncFn(&TestApp)) {
+    let (plan, proxy) = plan.cut_from_the_start().await;
+    let app = plan.start().await;
+    assert_eq!(app.get("/healthz").await.status, 200);
+    let readiness = app.get("/readyz").await;
+    assert_eq!(readiness.status, 503);
+    assert!(readiness.text().contains("waiting for Postgres"), "{}", readiness.text());
+    while_away(&app).await;
+    proxy.set(Fault::None);
+    app.wait_ready().await;
+    app.post_json(&sample()).await.accepted(1);
+    app.wait_rows(app.metric("log_ingestor_accepted_records_total").await as i64).await;
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_that_comes_late_is_waited_for() {
-    let (plan, proxy) = TestApp::plan().cut_from_the_start().await;
-    let heal = async {
-        eventually("it tries more than once", seconds(30), async || (proxy.connections() > 1).then_some(()))
-            .await;
-        proxy.set(Fault::None);
-    };
-    let (app, ()) = tokio::join!(plan.ready(), heal);
-    app.post_json(&sample()).await.accepted(1);
-    eventually("it is found", seconds(10), async || {
-        (app.search(&[]).await["logs"].as_array().map(Vec::len) == Some(1)).then_some(())
+    a_late_postgres(TestApp::plan(), async |app| {
+        let answer = app.post_json(&sample()).await;
+        assert_eq!((answer.status, answer.json["stored"].as_str()), (503, Some("no")), "{}", answer.text());
     })
     .await;
-    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kafka_mode_accepts_while_a_late_postgres_is_waited_for() {
+    a_late_postgres(TestApp::plan().kafka(), async |app| {
+        eventually("the door is open", seconds(20), async || {
+            (app.post_json(&sample()).await.status == 202).then_some(())
+        })
+        .await;
+    })
+    .await;
 }
