@@ -16,7 +16,7 @@ pub enum Failure {
     Repeated,
     /// A row breaks a rule of Postgres that ours should have caught.
     RowAtFault { sqlstate: String, reason: String },
-    /// A leaf that was known has been dropped.
+    /// A leaf that was known has been dropped, or made anew with other bounds.
     LeafGone,
 }
 
@@ -43,6 +43,8 @@ pub fn classify(error: &tokio_postgres::Error, phase: Phase) -> Failure {
         "LI002" => Failure::Repeated,
         _ if *db.code() == SqlState::UNIQUE_VIOLATION => Failure::Repeated,
         _ if *db.code() == SqlState::UNDEFINED_TABLE => Failure::LeafGone,
+        // Without the name of a constraint it is no CHECK: the row has no partition, or not this one.
+        _ if *db.code() == SqlState::CHECK_VIOLATION && db.constraint().is_none() => Failure::LeafGone,
         code if code.starts_with("22") || matches!(code, "23502" | "23514" | "54000" | "54001") => {
             Failure::RowAtFault { sqlstate: code.to_owned(), reason: db.message().to_owned() }
         }

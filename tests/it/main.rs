@@ -10,6 +10,7 @@ mod harness;
 mod contract;
 mod idempotency;
 mod kafka;
+mod leaves;
 mod operate;
 mod outage;
 mod pages;

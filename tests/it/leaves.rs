@@ -1,0 +1,38 @@
+//! The partitions of the table: a leaf may be dropped (by hand, by retention) while a writer still knows it.
+
+use serde_json::json;
+
+use crate::harness::{
+    TestApp,
+    app::NDJSON,
+    records::{named, ndjson},
+};
+
+/// Records of eight years, a leaf each: more than get a COPY of their own.
+fn years(name: &str) -> String {
+    ndjson((2001..2009).map(|year| {
+        let mut record = named(&format!("{name} {year}"));
+        record["timestamp"] = json!(format!("{year}-06-01T12:00:00Z"));
+        record
+    }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaf_that_was_dropped_is_made_again() {
+    let app = TestApp::plan().ready().await;
+    app.post(NDJSON, years("first"), &[]).await.accepted(8);
+    let drop = "do $$ declare leaf text; begin \
+        for leaf in select name from leaves loop execute format('drop table %I', leaf); end loop; \
+        delete from leaves; end $$";
+    let sql = app.database().connect().await;
+    sql.batch_execute(drop).await.unwrap();
+    app.wait_rows(0).await;
+    // Through the parent, because there are many leaves; then into one leaf.
+    app.post(NDJSON, years("second"), &[]).await.accepted(8);
+    sql.batch_execute(drop).await.unwrap();
+    let one = years("third").lines().take(1).collect::<String>();
+    app.post(NDJSON, one, &[]).await.accepted(1);
+    app.wait_rows(1).await;
+    assert_eq!(app.database().number("select count(*) from dead_letters").await, 0);
+    app.stop().await;
+}
