@@ -123,7 +123,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
             web::get().to(|| async { HttpResponse::Ok().content_type("text/plain").body("ok\n") }),
         )
         .route("/readyz", web::get().to(readyz))
-        .route("/metrics", web::get().to(metrics));
+        .route("/metrics", web::get().to(metrics))
+        .route("/openapi.json", web::get().to(openapi));
 }
 
 /// 200 when every role of this process can work, else 503; the reasons per role either way.
@@ -172,4 +173,9 @@ async fn query_trouble(pool: &Pool) -> Option<String> {
 async fn metrics(state: web::Data<State>) -> HttpResponse {
     let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     HttpResponse::Ok().content_type(openmetrics).body(state.metrics.encode())
+}
+
+/// What this process can be asked; held against the routes by a test.
+async fn openapi() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(include_str!("../static/openapi.json"))
 }

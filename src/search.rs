@@ -84,6 +84,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/api/logs").route(web::get().to(search_json)).route(web::head().to(search_json)),
         )
+        .service(web::resource("/v1/query").route(web::post().to(query_json)))
         .service(
             web::resource("/api/logs/{id}")
                 .route(web::get().to(record_json))
@@ -114,6 +115,21 @@ async fn search_json(request: HttpRequest, state: web::Data<State>) -> HttpRespo
     let started = Instant::now();
     let answer = match read_and_find(&request, &state).await {
         Ok((_, found)) => answer::json(StatusCode::OK, &SearchReply::new(&found)),
+        Err(error) => answer::json_error(logged(&error)),
+    };
+    state.observe(started, answer.status());
+    answer
+}
+
+/// `POST /v1/query`: the parameters of `GET /api/logs` as a JSON object, for values too long for a URL.
+async fn query_json(body: web::Bytes, state: web::Data<State>) -> HttpResponse {
+    let started = Instant::now();
+    let found = async {
+        let query = params::read(&params::from_json(&body)?, Timestamp::now())?;
+        find::find(&state, &query).await
+    };
+    let answer = match found.await {
+        Ok(found) => answer::json(StatusCode::OK, &SearchReply::new(&found)),
         Err(error) => answer::json_error(logged(&error)),
     };
     state.observe(started, answer.status());

@@ -71,6 +71,32 @@ pub fn decode(query: &str) -> Result<Vec<(String, String)>, Fault> {
     Ok(pairs)
 }
 
+/// The pairs of a JSON object: texts, numbers and booleans, or arrays of them for what may be repeated; `null` is not given.
+pub fn from_json(body: &[u8]) -> Result<Vec<(String, String)>, Fault> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body)
+        .map_err(|error| Fault::new("body", format!("expected a JSON object: {error}")))?;
+    let mut pairs = Vec::new();
+    for (name, value) in object {
+        let values = match value {
+            serde_json::Value::Array(values) => values,
+            value => vec![value],
+        };
+        for value in values {
+            let text = match value {
+                serde_json::Value::Null => continue,
+                serde_json::Value::String(text) => text,
+                serde_json::Value::Number(number) => number.to_string(),
+                serde_json::Value::Bool(truth) => truth.to_string(),
+                serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
+                    return Err(Fault::new(&name, "expected a text, a number or an array of them"));
+                }
+            };
+            pairs.push((name.clone(), text));
+        }
+    }
+    Ok(pairs)
+}
+
 /// The query string of `pairs`, `?` included; empty without pairs.
 pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();

@@ -163,6 +163,8 @@ async fn a_late_postgres(plan: harness::app::Plan, while_away: impl AsyncFn(&Tes
     assert_eq!(readiness.status, 503);
     assert!(readiness.text().contains("waiting for Postgres"), "{}", readiness.text());
     while_away(&app).await;
+    eventually("it tries more than once", seconds(30), async || (proxy.connections() > 1).then_some(()))
+        .await;
     proxy.set(Fault::None);
     app.wait_ready().await;
     app.post_json(&sample()).await.accepted(1);
@@ -188,4 +190,51 @@ async fn kafka_mode_accepts_while_a_late_postgres_is_waited_for() {
         .await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_description_is_true() {
+    let app = TestApp::plan().ready().await;
+    app.post_json(&sample()).await.accepted(1);
+    let description = app.get("/openapi.json").await.json;
+    let paths = description["paths"].as_object().unwrap();
+    for path in paths.keys() {
+        // Whatever the answer, the path is known: 404 is what an unknown one gets, with other words.
+        let answer = app.get(&path.replace("{id}", "00000000-0000-7000-8000-000000000000")).await;
+        let is_post = paths[path].get("post").is_some();
+        assert_eq!(answer.status == 405, is_post, "{path}: {}", answer.text());
+        assert!(!answer.text().contains("nothing at this address"), "{path}");
+    }
+    for parameter in paths["/api/logs"]["get"]["parameters"].as_array().unwrap() {
+        let name = parameter["name"].as_str().unwrap();
+        let answer = app.get(&format!("/api/logs?{name}=")).await;
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+    }
+    assert_eq!(app.get("/api/logs?nonsense=").await.status, 400);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_is_the_same_as_json() {
+    let app = TestApp::plan().ready().await;
+    app.post_json(&sample()).await.accepted(1);
+    let ask = async |body: serde_json::Value| app.post_to("/v1/query", &body).await;
+    let found = ask(json!({"level": ["error", "fatal"], "message": "FAILED", "metadata.parentResourceId": "server-0987", "limit": 5, "commit": null})).await;
+    assert_eq!(
+        (found.status, found.json["logs"].as_array().map(Vec::len)),
+        (200, Some(1)),
+        "{}",
+        found.text()
+    );
+    assert_eq!(ask(json!({"level": "debug"})).await.json["logs"].as_array().map(Vec::len), Some(0));
+    for (body, field) in [
+        (json!({"limit": 0}), "limit"),
+        (json!({"colour": "red"}), "colour"),
+        (json!({"level": {"a": 1}}), "level"),
+        (json!([1]), "body"),
+    ] {
+        let answer = ask(body).await;
+        assert_eq!((answer.status, answer.json["field"].as_str()), (400, Some(field)), "{}", answer.text());
+    }
+    app.finish().await;
 }

@@ -270,6 +270,13 @@ impl TestApp {
         self.post(JSON, body.to_string(), &[]).await
     }
 
+    /// POSTs JSON to another route.
+    pub async fn post_to(&self, path: &str, body: &Value) -> Answer {
+        let request = self.client.post(format!("{}{path}", self.url)).header("content-type", JSON);
+        let response = request.body(body.to_string()).send().await.unwrap();
+        Answer::of(response).await.unwrap()
+    }
+
     /// `GET /api/logs` with these parameters; asserts 200.
     pub async fn search(&self, parameters: &[(&str, &str)]) -> Value {
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
