@@ -64,7 +64,8 @@ impl Health {
         let reason = reason.into();
         let mut troubles = self.lock();
         if troubles.get(&trouble) != Some(&reason) {
-            log::warn!("{trouble:?}: {reason}");
+            let level = if trouble == Trouble::Stopping { log::Level::Info } else { log::Level::Warn };
+            log::log!(level, "{trouble:?}: {reason}");
             troubles.insert(trouble, reason);
         }
     }
