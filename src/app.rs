@@ -10,13 +10,14 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
 use actix_web::{App as ActixApp, HttpRequest, HttpServer, dev::ServerHandle, dev::Service, web};
 use deadpool_postgres::Pool;
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
     time::{Instant, sleep, timeout},
 };
@@ -303,6 +304,7 @@ impl Rooms {
         let door = ingest::State {
             queue,
             bodies: Budget::new(config.http.bodies_bytes_max, metrics.body_bytes_in_flight.clone()),
+            turns: Arc::new(Semaphore::new(thread::available_parallelism().map_or(2, usize::from))),
             pool: pool.clone(),
             http: config.http.clone(),
             health: health.clone(),

@@ -51,7 +51,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "DATA_DIR", default: "./data", meaning: "folder of the private Postgres" },
     Variable {
         name: "RUST_LOG",
-        default: "info,actix_server=warn,refinery_core=warn,tokio_postgres=warn",
+        default: "info,actix_http=off,actix_server=warn,refinery_core=warn,tokio_postgres=warn",
         meaning: "verbosity: error, warn, info, debug, or per module",
     },
     Variable {

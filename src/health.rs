@@ -131,31 +131,33 @@ pub fn routes(config: &mut web::ServiceConfig) {
 /// 200 when every role of this process can work, else 503; the reasons per role either way.
 async fn readyz(state: web::Data<State>) -> HttpResponse {
     let mut roles = BTreeMap::new();
-    let mut add = |name, reasons: Vec<String>| {
+    let postgres = postgres_trouble(&state.pool).await;
+    let mut add = |name, reasons: &[Role], needs_postgres: bool| {
+        let mut reasons: Vec<String> = reasons.iter().flat_map(|role| state.health.reasons(*role)).collect();
+        reasons.dedup();
+        if reasons.is_empty() && needs_postgres {
+            reasons.extend(postgres.clone());
+        }
         roles.insert(name, RoleState { ready: reasons.is_empty(), reasons });
     };
     if state.roles.ingest {
-        let mut reasons = state.health.reasons(Role::Ingest);
-        if state.direct {
-            reasons.extend(state.health.reasons(Role::Write));
-            reasons.dedup();
-        }
-        add("ingest", reasons);
+        // In direct mode a request waits for the writer; the door of Kafka mode needs no Postgres.
+        let whose: &[Role] = if state.direct { &[Role::Ingest, Role::Write] } else { &[Role::Ingest] };
+        add("ingest", whose, state.direct);
     }
     if state.roles.write {
-        add("write", state.health.reasons(Role::Write));
+        add("write", &[Role::Write], true);
     }
     if state.roles.query {
-        let mut reasons = state.health.reasons(Role::Query);
-        reasons.extend(query_trouble(&state.pool).await);
-        add("query", reasons);
+        add("query", &[Role::Query], true);
     }
     let ready = roles.values().all(|role| role.ready);
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.json(Readiness { ready, roles })
 }
 
-async fn query_trouble(pool: &Pool) -> Option<String> {
+/// Whether a look at Postgres fails right now.
+async fn postgres_trouble(pool: &Pool) -> Option<String> {
     let probe = async {
         pool.get()
             .await
@@ -166,7 +168,7 @@ async fn query_trouble(pool: &Pool) -> Option<String> {
     };
     match tokio::time::timeout(Duration::from_secs(2), probe).await {
         Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some(format!("cannot query Postgres: {error}")),
+        Ok(Err(error)) => Some(format!("cannot reach Postgres: {error}")),
         Err(_) => Some("Postgres did not answer within 2 s".into()),
     }
 }

@@ -8,11 +8,12 @@ pub mod intake;
 pub mod key;
 pub mod error;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError, http::header::HeaderMap, web};
 use deadpool_postgres::Pool;
 use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::{
     decode::{Body, Encoding},
@@ -33,10 +34,15 @@ use crate::{
 /// Bodies from this size on are parsed on a thread of their own, so that they do not delay the small ones: about 1 ms.
 const PARSE_INLINE_BYTES_MAX: usize = 512 << 10;
 
+/// How long a large body waits for its turn.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// What the door needs.
 pub struct State {
     pub queue: Queue,
     pub bodies: Budget,
+    /// One permit a core: large and packed bodies take turns, because each needs many times its size while it is read.
+    pub turns: Arc<Semaphore>,
     /// For idempotency keys.
     pub pool: Pool,
     pub http: HttpConfig,
@@ -87,24 +93,26 @@ async fn ingest(
     // 2. Read and inflate the body, within limits.
     let bytes_max = state.http.body_bytes_max;
     let body = decode::read(payload, content_length(request.headers()), bytes_max, &state.bodies).await?;
+    let large = encoding != Encoding::Identity || body.bytes.len() > PARSE_INLINE_BYTES_MAX;
+    let turn = if large { Some(turn(state).await?) } else { None };
     let body =
         on_thread(encoding != Encoding::Identity, move || decode::inflate(body, encoding, bytes_max)).await?;
     let reservation = state.queue.reserve(body.bytes.len());
     let reservation = reservation.ok_or_else(|| IngestError::NotStored("the queue is full".into()))?;
     // 3. A key that was seen before: the same body again, or another one.
-    let body_hash = intake::body_hash(&body.bytes);
+    let body_hash = intake::body_hash(&body.bytes, format, unknown);
     let stored =
         if request_key.from_client { stored_before(state, &request_key, body_hash).await? } else { None };
     // 4. Parse each record; encode the good ones, keep the faults of the others.
     let received_at = stored.as_ref().map_or_else(Timestamp::now, |stored| stored.received_at);
     let empty = Intake::new(encoder(&state.queue), request_key.key, body_hash, received_at);
     let records_max = state.http.records_max;
-    let large = body.bytes.len() > PARSE_INLINE_BYTES_MAX;
     let intake = on_thread(large, move || {
         let Body { bytes, reservation: _held } = body;
         empty.read(format, &bytes, unknown, records_max).map_err(refusal)
     })
     .await?;
+    drop(turn);
     // 5. Hand over what is not stored yet, wait until all of it is durable, and answer. A task of its own: should the client leave now,
     // what was taken is still counted as accepted or not.
     let (state, batch_id) = (state.clone(), request_key.text.clone());
@@ -114,6 +122,15 @@ async fn ingest(
     });
     let lost = |_| Err(IngestError::Unknown { batch_id, reason: "the process is stopping".into() });
     answered.await.unwrap_or_else(lost)
+}
+
+/// Waits for a turn among the large bodies.
+async fn turn(state: &State) -> Result<OwnedSemaphorePermit, IngestError> {
+    let turn = tokio::time::timeout(TURN_WAIT_MAX, state.turns.clone().acquire_owned()).await;
+    match turn {
+        Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
+        Err(_) => Err(IngestError::NotStored("too many large bodies at once".into())),
+    }
 }
 
 /// Runs what takes long on a thread of its own.
@@ -211,7 +228,7 @@ async fn hand_over(
     let all = messages.len();
     let records: usize = messages.iter().map(|message| message.records).sum();
     if let Some(stored) = stored {
-        messages.retain(|message| !stored.parts.contains(&message.key.part));
+        messages.retain(|message| stored.parts.get(&message.key.part) != Some(&message.records));
     }
     let known: usize = records - messages.iter().map(|message| message.records).sum::<usize>();
     let mut replayed = all - messages.len();

@@ -9,7 +9,10 @@ use super::{
     element::{Unknown, describe},
     parse::{Item, Malformed, Sink},
 };
-use crate::record::rules::{Draft, Fault, excerpt};
+use crate::record::{
+    metadata,
+    rules::{Draft, Fault, excerpt},
+};
 
 /// Reads the header and hands each data row to the sink.
 pub fn rows(body: &[u8], unknown: Unknown, sink: &mut Sink<'_>) -> Result<(), Malformed> {
@@ -63,7 +66,18 @@ fn draft<'a>(
                 draft.metadata = Some(Cow::Borrowed(raw.get())).filter(|json| json != "null");
             }
             _ => match name.strip_prefix("metadata.") {
-                Some(path) => nest(&mut nested, path, cell),
+                Some(path) => {
+                    // Counted before anything is built: building, writing and dropping a tree all recurse.
+                    let depth = path.bytes().filter(|byte| *byte == b'.').count() + 1;
+                    if depth > metadata::DEPTH_MAX {
+                        let limit = metadata::DEPTH_MAX;
+                        return Err(Fault::new(
+                            "metadata",
+                            format!("at most {limit} levels deep, got {depth}"),
+                        ));
+                    }
+                    nest(&mut nested, path, cell);
+                }
                 None if unknown == Unknown::Reject => {
                     return Err(Fault::new(excerpt(name), "not a field of a record"));
                 }
@@ -126,6 +140,19 @@ mod tests {
         assert_eq!(seen[0], Ok(good));
         assert_eq!(seen[1], Err(Fault::new("record", "expected 7 cells as in the header, got 2")));
         assert!(seen[2].as_ref().unwrap_err().error.starts_with("not JSON: EOF"));
+    }
+
+    #[test]
+    fn a_deep_path_costs_a_record_and_no_stack() {
+        for (steps, good) in [(32, true), (33, false), (200_000, false)] {
+            let body = format!("level,metadata.{}a\ninfo,1\n", "a.".repeat(steps - 1));
+            let mut seen = Vec::new();
+            records(Format::Csv, body.as_bytes(), Unknown::Keep, 10, &mut |item| {
+                seen.push(item.draft.is_ok())
+            })
+            .unwrap();
+            assert_eq!(seen, [good], "{steps} steps");
+        }
     }
 
     #[test]

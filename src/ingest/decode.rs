@@ -55,9 +55,10 @@ pub async fn read(
     bytes_max: usize,
     budget: &Budget,
 ) -> Result<Body, IngestError> {
-    let too_large = || IngestError::TooLarge(format!("at most {bytes_max} bytes"));
-    if length.is_some_and(|length| length > bytes_max) {
-        return Err(too_large());
+    let too_large =
+        |seen: &str| IngestError::TooLarge(format!("a body has at most {bytes_max} bytes, got {seen}"));
+    if let Some(length) = length.filter(|length| *length > bytes_max) {
+        return Err(too_large(&length.to_string()));
     }
     let expected = length.unwrap_or(STEP_BYTES);
     let mut reservation = budget.reserve(expected).ok_or(IngestError::BODIES_FULL)?;
@@ -67,7 +68,7 @@ pub async fn read(
             let chunk =
                 chunk.map_err(|error| IngestError::Malformed(format!("the body broke off: {error}")))?;
             if bytes.len() + chunk.len() > bytes_max {
-                return Err(too_large());
+                return Err(too_large("more"));
             }
             if !reservation.grow_to(bytes.len() + chunk.len()) {
                 return Err(IngestError::BODIES_FULL);
@@ -134,7 +135,9 @@ fn drain(
             return Ok(Body { bytes, reservation });
         }
         if bytes.len() > bytes_max {
-            return Err(IngestError::TooLarge(format!("at most {bytes_max} bytes after inflating")));
+            return Err(IngestError::TooLarge(format!(
+                "a body has at most {bytes_max} bytes after inflating, got more"
+            )));
         }
         if bytes.len() > RATIO_FREE_BYTES && bytes.len() / RATIO_MAX > packed.len() {
             return Err(IngestError::TooLarge(format!("a body may inflate at most {RATIO_MAX}-fold")));

@@ -130,7 +130,10 @@ fn text<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<Option<Cow
         Some(inner) if memchr::memchr(b'\\', inner.as_bytes()).is_none() => Ok(Some(Cow::Borrowed(inner))),
         Some(_) => match serde_json::from_str::<String>(json) {
             Ok(decoded) => Ok(Some(Cow::Owned(decoded))),
-            Err(error) => Err(Fault::new(field, format!("not a text: {}", describe(&error)))),
+            Err(error) => {
+                let reason = metadata::string_fault(json).unwrap_or_else(|| describe(&error));
+                Err(Fault::new(field, format!("not a text: {reason}")))
+            }
         },
         None if json == "null" => Ok(None),
         None => Err(Fault::new(field, format!("expected a string, got {}", metadata::kind(json)))),

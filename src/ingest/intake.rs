@@ -68,10 +68,11 @@ struct Part {
     lines: Vec<u8>,
 }
 
-/// Fingerprint of an inflated body.
-pub fn body_hash(body: &[u8]) -> i64 {
-    let hash = blake3::hash(body);
-    i64::from_be_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"))
+/// Fingerprint of an inflated body and of how it is read: the same bytes read another way are another request.
+pub fn body_hash(body: &[u8], format: parse::Format, unknown: Unknown) -> i64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[format as u8, unknown as u8]).update(body);
+    i64::from_be_bytes(hasher.finalize().as_bytes()[..8].try_into().expect("a hash has 32 bytes"))
 }
 
 impl Intake {

@@ -1,6 +1,6 @@
 //! Idempotency keys at the door. In: the header. Out: the key as a UUID and, if it was used before, what is stored under it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use actix_web::http::header::HeaderMap;
 use chrono::{DateTime, Utc};
@@ -46,14 +46,15 @@ impl RequestKey {
 /// What is stored under a key with the same body.
 pub struct Stored {
     pub received_at: Timestamp,
-    /// Numbers of the messages that are stored.
-    pub parts: HashSet<i16>,
+    /// Numbers of the messages that are stored, and how many records each holds.
+    pub parts: HashMap<i16, usize>,
 }
 
 /// Looks a key up. None: nothing with this body is stored. Another body under the same key is an error.
 pub async fn look_up(pool: &Pool, key: Uuid, body_hash: i64) -> Result<Option<Stored>, LookUpError> {
     let client = pool.get().await.map_err(|error| LookUpError::Away(error.to_string()))?;
-    let statement = "select body_hash, part, received_at from ingest_keys where tenant = $1 and key = $2";
+    let statement =
+        "select body_hash, part, received_at, records from ingest_keys where tenant = $1 and key = $2";
     let rows = client.query(statement, &[&TENANT_DEFAULT, &key]).await;
     let rows = rows.map_err(|error| LookUpError::Away(error.to_string()))?;
     let mut stored: Option<Stored> = None;
@@ -63,8 +64,8 @@ pub async fn look_up(pool: &Pool, key: Uuid, body_hash: i64) -> Result<Option<St
         }
         let received_at: DateTime<Utc> = row.get(2);
         let stored =
-            stored.get_or_insert_with(|| Stored { received_at: received_at.into(), parts: HashSet::new() });
-        stored.parts.insert(row.get(1));
+            stored.get_or_insert_with(|| Stored { received_at: received_at.into(), parts: HashMap::new() });
+        stored.parts.insert(row.get(1), row.get::<_, i32>(3) as usize);
     }
     Ok(stored)
 }

@@ -17,6 +17,9 @@ set local enable_seqscan = off;
 set local enable_bitmapscan = off;
 set local enable_sort = off;";
 
+/// How much longer than its statement's timeout a server may be silent; then it is away, whatever TCP says.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
+
 pub struct Session {
     /// None only while it is dropped.
     client: Option<Object>,
@@ -55,8 +58,11 @@ impl Session {
         let typed: Vec<_> = statement.values.iter().map(|value| value.typed()).collect();
         let values: Vec<_> =
             typed.iter().map(|(value, kind)| (value.as_ref() as &(dyn ToSql + Sync), kind.clone())).collect();
-        let (set, rows) =
-            future::join(client.batch_execute(&settings), client.query_typed(&statement.text, &values)).await;
+        let both =
+            future::join(client.batch_execute(&settings), client.query_typed(&statement.text, &values));
+        let Ok((set, rows)) = tokio::time::timeout(timeout + SILENCE_MAX, both).await else {
+            return Err(Stopped::Failed(SearchError::unavailable("Postgres does not answer")));
+        };
         match set.and(rows) {
             Ok(rows) => Ok(rows),
             Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
@@ -71,7 +77,10 @@ impl Session {
     /// Ends the snapshot and gives the connection back.
     pub async fn close(mut self) {
         let Some(client) = &self.client else { return };
-        if self.begun && client.batch_execute("rollback").await.is_ok() {
+        if !self.begun {
+            return;
+        }
+        if let Ok(Ok(())) = tokio::time::timeout(SILENCE_MAX, client.batch_execute("rollback")).await {
             self.begun = false;
         }
     }

@@ -198,6 +198,7 @@ impl Page {
         let count = found.rows.len();
         let reached = stats.searched_back_to.map(moment);
         let state = match (stats.complete, &reached) {
+            (true, _) if next.is_some() => "older rows follow".to_owned(),
             (true, _) => "complete".to_owned(),
             (false, Some(reached)) => format!("time budget used up, searched back to {reached}"),
             (false, None) => "time budget used up".to_owned(),

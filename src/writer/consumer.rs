@@ -281,8 +281,11 @@ impl ClientContext for Context {
                 lag.set((partition.hi_offset - next).max(0));
             }
         }
+        // A broker that is away for a moment is librdkafka's business; none at all for a whole interval is ours.
         if statistics.brokers.values().any(|broker| broker.state == "UP") {
             self.health.clear(Trouble::Consumer);
+        } else {
+            self.health.report(Trouble::Consumer, "no Kafka broker answers");
         }
     }
 
@@ -460,6 +463,9 @@ impl Context {
                 self.control.rejoin.store(true, Ordering::Release);
             }
             Some(RDKafkaErrorCode::PollExceeded) => self.control.rejoin.store(true, Ordering::Release),
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
+                log::debug!("consumer: {error}");
+            }
             _ => self.health.report(Trouble::Consumer, format!("cannot read from Kafka: {error}")),
         }
     }

@@ -7,7 +7,7 @@ mod case;
 mod csv;
 mod field;
 
-use std::{fmt::Write, path::Path};
+use std::{fmt::Write, io::Write as _, path::Path};
 
 use case::Case;
 use chrono::{Datelike, Utc};
@@ -39,6 +39,32 @@ async fn every_input_gets_its_documented_reply() {
     app.finish().await;
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     compare(&snapshot);
+}
+
+/// A few kilobytes that inflate to the limit, many at once: they take turns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_packed_bodies_fit_into_the_memory() {
+    let app = std::sync::Arc::new(TestApp::plan().ready().await);
+    let mut long = crate::harness::records::sample();
+    long["message"] = "x".repeat(60_000).into();
+    let body = format!("[{}]", vec![long.to_string(); 270].join(","));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(body.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let requests = (0..100).map(|_| {
+        let (app, packed) = (app.clone(), packed.clone());
+        tokio::spawn(async move {
+            let headers = [("content-encoding", "gzip")];
+            app.post("application/json", packed, &headers).await.status
+        })
+    });
+    for request in requests.collect::<Vec<_>>() {
+        let status = request.await.unwrap();
+        assert!(matches!(status, 202 | 503), "{status}");
+    }
+    let peak = app.memory_peak_bytes();
+    assert!(peak < 512 << 20, "peak memory {peak} bytes");
+    std::sync::Arc::into_inner(app).expect("all requests have ended").finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,11 @@
 //! `Idempotency-Key`: the same key and body is stored once, whatever happens in between.
 
+use serde_json::json;
+
 use crate::harness::{
     Answer, Fault, TestApp,
     app::NDJSON,
-    records::many,
+    records::{many, named, ndjson},
     run::{eventually, seconds},
 };
 
@@ -163,4 +165,21 @@ async fn an_acknowledged_body_is_never_lost_to_its_key() {
     app.wait_rows(7).await;
     assert_eq!(post(&app, "key", &many("c", 1)).await.status, 409);
     app.finish_rows(7).await;
+}
+
+/// The same bytes read another way hold other records: a repeat of them is another request, not a repeat.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_body_read_another_way_is_another_request() {
+    let app = TestApp::plan().ready().await;
+    let mut strange = named("strange");
+    strange["colour"] = json!("red");
+    let body = ndjson([named("plain"), strange].into_iter());
+    let key: &[(&str, &str)] = &[("idempotency-key", "twice")];
+    let first = app.post_at("/public/ingest?unknown=reject", NDJSON, &body, key).await;
+    assert_eq!((first.status, first.json["rejectedTotal"].as_u64()), (202, Some(1)), "{}", first.text());
+    app.wait_rows(1).await;
+    let second = app.post_at("/public/ingest", NDJSON, &body, key).await;
+    assert_eq!(second.status, 409, "{}", second.text());
+    app.wait_rows(1).await;
+    app.finish().await;
 }

@@ -218,7 +218,9 @@ async fn the_description_is_true() {
 async fn a_query_is_the_same_as_json() {
     let app = TestApp::plan().ready().await;
     app.post_json(&sample()).await.accepted(1);
-    let ask = async |body: serde_json::Value| app.post_to("/v1/query", &body).await;
+    let ask = async |body: serde_json::Value| {
+        app.post_at("/v1/query", "application/json", &body.to_string(), &[]).await
+    };
     let found = ask(json!({"level": ["error", "fatal"], "message": "FAILED", "metadata.parentResourceId": "server-0987", "limit": 5, "commit": null})).await;
     assert_eq!(
         (found.status, found.json["logs"].as_array().map(Vec::len)),

@@ -27,6 +27,15 @@ pub fn cases() -> Vec<Case> {
         case("CSV with metadata in JSON and in columns", "info,hello,r,TIME,,2,\"{\"\"c\"\":3}\"\n")
             .accepted(1),
         case("CSV with a header only", "").refused(400),
+        Case::new(
+            "CSV with a column 20,000 deep",
+            "text/csv",
+            format!(
+                "level,message,resourceId,timestamp,metadata.{}a\ninfo,hello,r,{TIME},1\n",
+                "a.".repeat(20_000)
+            ),
+        )
+        .rejected("metadata"),
         Case::new("empty CSV", "text/csv", "").refused(400),
         Case::new(
             "CSV without the column level",

@@ -139,6 +139,8 @@ fn metadata() -> Vec<Case> {
         ("1e400, 401 digits in print", "1e400".to_owned()),
         ("1e131071", "1e131071".to_owned()),
         ("1E+131073", "1E+131073".to_owned()),
+        ("a zero with an exponent that Postgres refuses", "0e1073741824".to_owned()),
+        ("-0e99999999999999999999", "-0e99999999999999999999".to_owned()),
         ("1e-16383", "1e-16383".to_owned()),
         ("1e99999999999999999999", "1e99999999999999999999".to_owned()),
         ("a fraction of 500 digits", format!("0.{}", digits(500))),

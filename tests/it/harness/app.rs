@@ -249,8 +249,18 @@ impl TestApp {
         body: impl Into<reqwest::Body>,
         headers: &[(&str, &str)],
     ) -> reqwest::Result<Answer> {
-        let url = format!("{}{INGEST}", self.url);
-        let mut request = self.client.post(url).header("content-type", content_type).body(body);
+        self.try_post_at(INGEST, content_type, body, headers).await
+    }
+
+    async fn try_post_at(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+        headers: &[(&str, &str)],
+    ) -> reqwest::Result<Answer> {
+        let mut request =
+            self.client.post(format!("{}{path}", self.url)).header("content-type", content_type).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -266,15 +276,20 @@ impl TestApp {
         self.try_post(content_type, body, headers).await.unwrap_or_else(|error| panic!("POST: {error:?}"))
     }
 
-    pub async fn post_json(&self, body: &Value) -> Answer {
-        self.post(JSON, body.to_string(), &[]).await
+    /// POSTs to another path, or with parameters.
+    pub async fn post_at(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let answer = self.try_post_at(path, content_type, body.to_owned(), headers).await;
+        answer.unwrap_or_else(|error| panic!("POST {path}: {error:?}"))
     }
 
-    /// POSTs JSON to another route.
-    pub async fn post_to(&self, path: &str, body: &Value) -> Answer {
-        let request = self.client.post(format!("{}{path}", self.url)).header("content-type", JSON);
-        let response = request.body(body.to_string()).send().await.unwrap();
-        Answer::of(response).await.unwrap()
+    pub async fn post_json(&self, body: &Value) -> Answer {
+        self.post(JSON, body.to_string(), &[]).await
     }
 
     /// `GET /api/logs` with these parameters; asserts 200.
