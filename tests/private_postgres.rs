@@ -22,6 +22,8 @@ use nix::{
 };
 use tokio_postgres::{Client, NoTls};
 
+const PRODUCT: &str = env!("CARGO_BIN_EXE_log-ingestor");
+
 /// A folder that is removed at the end.
 struct TempDir(PathBuf);
 
@@ -151,7 +153,7 @@ async fn a_long_path_gets_a_short_socket() {
 #[tokio::test]
 async fn a_leftover_server_is_replaced() {
     let dir = TempDir::new("leftover");
-    let mut holder = holder(&std::env::current_exe().unwrap(), &dir.0, None);
+    let mut holder = holder(Path::new(PRODUCT), &dir.0, None);
     let leftover = postmaster_pid(&dir.0);
     holder.kill().unwrap();
     holder.wait().unwrap();
@@ -160,7 +162,7 @@ async fn a_leftover_server_is_replaced() {
     let server = PrivatePostgres::start(&dir.0).await.unwrap();
     assert_ne!(postmaster_pid(&dir.0), leftover);
     assert!(!alive(leftover));
-    assert_eq!(text(&connect(&server).await, "select x from held").await, "kept");
+    assert_eq!(text(&connect(&server).await, "select name from tenants").await, "default");
     server.stop().await;
 }
 
@@ -173,48 +175,30 @@ async fn an_ordinary_user_can_start_it() {
     let dir = TempDir::new("ordinary");
     // The build folder may be closed to others.
     let program = dir.0.join("holder");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::copy(PRODUCT, &program).unwrap();
     let data_dir = dir.0.join("data");
     fs::create_dir(&data_dir).unwrap();
     chown(&data_dir, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
     let mut holder = holder(&program, &data_dir, Some(&user));
-    drop(holder.stdin.take());
+    kill(Pid::from_raw(holder.id() as i32), Signal::SIGTERM).unwrap();
     assert!(holder.wait().unwrap().success());
 
     let server = PrivatePostgres::start(&data_dir).await.unwrap();
-    assert_eq!(text(&connect(&server).await, "select x from held").await, "kept");
+    assert_eq!(text(&connect(&server).await, "select name from tenants").await, "default");
     server.stop().await;
 }
 
-/// Runs `hold` below in a process of its own and waits until its server is up.
+/// Runs the product in a process of its own and waits until it serves; its migrations are the data that must survive.
 fn holder(program: &Path, data_dir: &Path, user: Option<&User>) -> Child {
     let mut command = Command::new(program);
-    command
-        .args(["--exact", "hold", "--ignored", "--nocapture"])
-        .env("HOLD_DIR", data_dir)
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+    command.env("DATA_DIR", data_dir).env("LISTEN", "127.0.0.1:0").current_dir("/").stdout(Stdio::piped());
     if let Some(user) = user {
         command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
     }
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("held")), "the holder did not start");
+    assert!(lines.any(|line| line.unwrap().contains("listening on")), "the holder did not start");
     // Reads on, or the holder would die of a closed pipe.
     std::thread::spawn(move || lines.for_each(drop));
     child
-}
-
-#[tokio::test]
-#[ignore = "the other process of two tests above"]
-async fn hold() {
-    let Some(dir) = std::env::var_os("HOLD_DIR") else { return };
-    let server = PrivatePostgres::start(Path::new(&dir)).await.unwrap();
-    let client = connect(&server).await;
-    client.batch_execute("create table held (x text); insert into held values ('kept')").await.unwrap();
-    println!("held");
-    drop(client);
-    tokio::task::spawn_blocking(|| std::io::stdin().lines().for_each(drop)).await.unwrap();
-    server.stop().await;
 }

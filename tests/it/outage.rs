@@ -77,6 +77,27 @@ async fn a_silent_postgres_does_not_hang_the_door() {
     app.stop().await;
 }
 
+/// A server that takes connections and says nothing, as a frozen one does: searches and probes must not wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_postgres_does_not_hang_a_search() {
+    let app = TestApp::plan().through_proxy().ready().await;
+    app.post_json(&sample()).await.accepted(1);
+    // More than one connection is open and warm.
+    futures_util::future::join_all((0..4).map(|_| app.search(&[]))).await;
+    app.set_fault(Fault::Swallow);
+    let (api, page, ready) = tokio::join!(app.get("/api/logs"), app.get("/"), app.get("/readyz"));
+    assert_eq!((api.status, page.status, ready.status), (503, 503, 503), "{}", ready.text());
+    assert!(api.header("retry-after").is_some());
+    let roles = ready.json["roles"].as_object().unwrap();
+    assert!(roles.values().all(|role| role["ready"] == false), "{}", ready.text());
+    app.set_fault(Fault::None);
+    eventually("it is well again", seconds(60), async || {
+        (app.get("/api/logs").await.status == 200).then_some(())
+    })
+    .await;
+    app.stop().await;
+}
+
 /// The one moment in which nobody knows: COMMIT was sent and the connection is gone.
 async fn commit_is_hit(mode: &str, fault: Fault) {
     let app = TestApp::plan().mode(mode).through_proxy().ready().await;
