@@ -61,7 +61,10 @@ P
     "${java[@]}" -cp "$libs/*" kafka.tools.StorageTool format -g -t "$id" -c "$data/server.properties" >/dev/null
   fi
   # exec: signals reach the broker itself, which closes its logs in order
-  exec "${java[@]}" -Xms512m -Xmx512m -XX:+UseG1GC -Djava.awt.headless=true -cp "$libs/*" kafka.Kafka "$data/server.properties"
+  # Native libraries are unpacked below the data, not into the system's folder, where a killed broker would leave them.
+  rm -rf "$data/tmp"
+  mkdir "$data/tmp"
+  exec "${java[@]}" -Xms512m -Xmx512m -XX:+UseG1GC -XX:-UsePerfData "-Djava.io.tmpdir=$data/tmp" -Djava.awt.headless=true -cp "$libs/*" kafka.Kafka "$data/server.properties"
 }
 
 tool() {
