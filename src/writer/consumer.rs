@@ -146,7 +146,7 @@ fn consumer(settings: &Settings, context: Context) -> Result<BaseConsumer<Contex
         // A killed writer's partitions move after this.
         .set("session.timeout.ms", "10000")
         .set("heartbeat.interval.ms", "2000")
-        // Few large answers instead of one for each message: single POSTs cost the broker a third of the CPU.
+        // Few large answers instead of one for each message (docs/decisions.md).
         .set("fetch.min.bytes", "65536")
         .set("fetch.wait.max.ms", "50")
         .set("queued.max.messages.kbytes", "16384")
