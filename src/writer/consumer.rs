@@ -150,7 +150,7 @@ fn consumer(settings: &Settings, context: Context) -> Result<BaseConsumer<Contex
         .set("fetch.min.bytes", "65536")
         .set("fetch.wait.max.ms", "50")
         .set("queued.max.messages.kbytes", "16384")
-        // By default a full queue stops fetching for a whole second: a third of the throughput.
+        // By default a full queue stops fetching for a whole second (docs/decisions.md).
         .set("fetch.queue.backoff.ms", "5")
         .set("check.crcs", "true")
         .set("statistics.interval.ms", "1000")
