@@ -15,6 +15,7 @@ pub mod record;
 pub mod ingest;
 pub mod queue;
 pub mod writer;
+pub mod index;
 pub mod search;
 pub mod db;
 pub mod private_postgres;

@@ -25,6 +25,9 @@ struct ErrorBody<'a> {
     error: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// Where in the field's value, in characters from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
 }
 
 /// A page whose changing part can be sent alone.
@@ -88,8 +91,11 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
 pub fn json_error(error: &SearchError) -> HttpResponse {
     let text = error.to_string();
     let body = match error {
-        SearchError::Bad(fault) => ErrorBody { error: &fault.error, field: Some(&fault.field) },
-        _ => ErrorBody { error: &text, field: None },
+        SearchError::Bad(fault) => {
+            let column = fault.columns.map(|columns| columns.start);
+            ErrorBody { error: &fault.error, field: Some(&fault.field), column }
+        }
+        _ => ErrorBody { error: &text, field: None, column: None },
     };
     with_retry(json(error.status(), &body), error)
 }
@@ -107,7 +113,7 @@ pub fn problem(request: &HttpRequest, status: StatusCode, heading: &'static str,
     if reads_html(request) {
         page(request, status, &ProblemPage::from((heading, text)))
     } else {
-        json(status, &ErrorBody { error: text, field: None })
+        json(status, &ErrorBody { error: text, field: None, column: None })
     }
 }
 

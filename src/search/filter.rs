@@ -1,11 +1,17 @@
 //! What is searched for. In: parameters that were read and checked by [`super::params`]. Out: a [`Filter`], and the canonical
 //! parameters that say the same again, so that a link is a filter and a filter is a link. Pure.
 
+use super::{
+    expr::{Expr, Field, Regex, Test},
+    grammar,
+};
 use crate::record::{Level, Timestamp};
 
 /// All conditions of a search; every one must hold. What is absent does not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The query line; never one that means everything.
+    pub q: Option<Expr>,
     /// Any of these, ascending and without repeats; empty means all.
     pub levels: Vec<Level>,
     /// Substring of the message, whatever the case.
@@ -153,6 +159,9 @@ impl Filter {
     pub fn params(&self) -> Vec<(String, String)> {
         let mut params = Vec::new();
         let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
+        if let Some(q) = &self.q {
+            add("q", grammar::print(q));
+        }
         for level in &self.levels {
             add("level", level.name().to_owned());
         }
@@ -177,13 +186,33 @@ impl Filter {
         params
     }
 
-    /// The fields that match a column as a whole: parameter, column, condition.
-    pub fn ids(&self) -> [(&'static str, &'static str, Option<&Match>); 4] {
+    /// Everything but the time range as one tree: what must hold together stands side by side, the query line last.
+    pub fn expr(&self) -> Expr {
+        let mut all = Vec::new();
+        if !self.levels.is_empty() {
+            all.push(Expr::Test(Test::Level(self.levels.clone())));
+        }
+        for (_, field, matched) in self.ids() {
+            all.extend(matched.map(|matched| Expr::is(field, vec![matched.clone()])));
+        }
+        all.extend(self.message.clone().map(|text| Expr::Test(Test::Contains(text))));
+        let regex =
+            |pattern: &String| Expr::Test(Test::Regex(Regex { pattern: pattern.clone(), columns: None }));
+        all.extend(self.regex.as_ref().map(regex));
+        for (path, matched) in &self.metadata {
+            all.push(Expr::is(Field::Metadata(path.clone()), vec![matched.clone()]));
+        }
+        all.extend(self.q.clone());
+        Expr::all(all)
+    }
+
+    /// The fields that match as a whole: parameter, field, condition.
+    fn ids(&self) -> [(&'static str, Field, Option<&Match>); 4] {
         [
-            ("resourceId", "resource_id", self.resource_id.as_ref()),
-            ("traceId", "trace_id", self.trace_id.as_ref()),
-            ("spanId", "span_id", self.span_id.as_ref()),
-            ("commit", "\"commit\"", self.commit.as_ref()),
+            ("resourceId", Field::ResourceId, self.resource_id.as_ref()),
+            ("traceId", Field::TraceId, self.trace_id.as_ref()),
+            ("spanId", Field::SpanId, self.span_id.as_ref()),
+            ("commit", Field::Commit, self.commit.as_ref()),
         ]
     }
 }
@@ -193,7 +222,7 @@ pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn a_match() -> impl Strategy<Value = Match> {
+    pub(crate) fn a_match() -> impl Strategy<Value = Match> {
         prop_oneof![
             "[^\\x00]{1,20}".prop_map(Match::Exact),
             "[a-c*\\\\]{1,4}".prop_map(Match::Exact),
@@ -216,6 +245,7 @@ pub(crate) mod tests {
 
     prop_compose! {
         pub(crate) fn a_filter()(
+            q in proptest::option::of(crate::search::expr::tests::an_expr()),
             levels in proptest::collection::btree_set((1_i16..=6).prop_map(|n| Level::from_number(n).unwrap()), 0..4),
             message in proptest::option::of("[^\\x00]{1,30}"),
             regex in proptest::option::of("[^\\x00]{1,30}"),
@@ -227,7 +257,7 @@ pub(crate) mod tests {
             from in proptest::option::of(a_bound()),
         ) -> Filter {
             let levels = levels.into_iter().collect();
-            Filter { levels, message, regex, resource_id, trace_id, span_id, commit, metadata, from, to: None }
+            Filter { q, levels, message, regex, resource_id, trace_id, span_id, commit, metadata, from, to: None }
         }
     }
 

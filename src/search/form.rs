@@ -35,7 +35,8 @@ pub struct Pair {
 }
 
 /// Name, label, placeholder, class of each field, in the order of the page.
-const FIELDS: [(&str, &str, &str, &str); 10] = [
+const FIELDS: [(&str, &str, &str, &str); 11] = [
+    ("q", "Query", "level>=warn \"connection reset\" -path:/health user.id:42", "whole"),
     ("message", "message contains", "any case", "wide"),
     ("regex", "regex on message", "(?i)time(out|d out)", "wide"),
     ("resourceId", "resourceId", "server-1234", ""),

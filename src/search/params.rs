@@ -3,7 +3,9 @@
 
 use super::{
     cursor::Cursor,
+    expr::Expr,
     filter::{Bound, Filter, Match, Window},
+    grammar,
 };
 use crate::record::{Level, Timestamp};
 
@@ -14,8 +16,8 @@ const TEXT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of resourceId, traceId, spanId and commit: nothing longer is stored.
 const ID_BYTES_MAX: usize = 256;
 /// Bytes of a regex; compiling time grows with it.
-const REGEX_BYTES_MAX: usize = 1_024;
-const PATH_BYTES_MAX: usize = 1_024;
+pub const REGEX_BYTES_MAX: usize = 1_024;
+pub const PATH_BYTES_MAX: usize = 1_024;
 const METADATA_FILTERS_MAX: usize = 50;
 
 /// A search as it was asked for.
@@ -33,11 +35,26 @@ pub struct Query {
 pub struct Fault {
     pub field: String,
     pub error: String,
+    /// Where in the value, if it is a text with a grammar.
+    pub columns: Option<Columns>,
+}
+
+/// Part of a value, in characters counted from 1; `end` is the one behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Columns {
+    pub start: usize,
+    pub end: usize,
 }
 
 impl Fault {
     pub fn new(field: &str, error: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), error: error.into() }
+        Self { field: field.to_owned(), error: error.into(), columns: None }
+    }
+
+    /// A fault that points into the value.
+    pub fn at(field: &str, columns: Columns, error: &str) -> Self {
+        let error = format!("column {}: {error}", columns.start);
+        Self { field: field.to_owned(), error, columns: Some(columns) }
     }
 }
 
@@ -151,6 +168,7 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
             return Err(Fault::new(name, "U+0000 cannot be stored, so it cannot be searched"));
         }
         match name.as_str() {
+            "q" => once(&mut filter.q, name, grammar::parse(value)?)?,
             "level" => filter.levels.push(read_level(value)?),
             "message" => once(&mut filter.message, name, limited(name, value, TEXT_BYTES_MAX)?.to_owned())?,
             "regex" => once(&mut filter.regex, name, limited(name, value, REGEX_BYTES_MAX)?.to_owned())?,
@@ -174,6 +192,7 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
     if filter.metadata.len() > METADATA_FILTERS_MAX {
         return Err(Fault::new("metadata", format!("at most {METADATA_FILTERS_MAX} metadata filters")));
     }
+    filter.q.take_if(|q| *q == Expr::everything());
     filter.levels.sort();
     filter.levels.dedup();
     let asked_at = cursor.map_or(now, |cursor: Cursor| cursor.asked_at);
@@ -189,7 +208,7 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
 fn is_known(name: &str) -> bool {
     matches!(
         name,
-        "level"
+        "q" | "level"
             | "message"
             | "regex"
             | "resourceId"
@@ -312,7 +331,10 @@ mod tests {
             ("resourceId=a&resourceId=b", "resourceId"),
             ("bogus=1", "bogus"),
             ("bogus=", "bogus"),
-            ("q=level:error", "q"),
+            ("q=level:error", ""),
+            ("q=level:banana", "q"),
+            ("q=a&q=b", "q"),
+            ("q=++", ""),
             ("mk=a&mv=b", "mk"),
             ("message=%FF", "message"),
             ("message=%EF%BF%BD", ""),

@@ -33,6 +33,9 @@ impl<'a> FromSql<'a> for Time {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     Text(String),
+    Texts(Vec<String>),
+    /// An id as the table keeps it.
+    Bytes(Vec<u8>),
     Time(Timestamp),
     Id(Uuid),
     Levels(Vec<i16>),
@@ -43,6 +46,8 @@ impl Value {
     pub fn typed(&self) -> (Box<dyn ToSql + Sync + Send + '_>, Type) {
         match self {
             Self::Text(text) => (Box::new(text.as_str()), Type::TEXT),
+            Self::Texts(texts) => (Box::new(texts), Type::TEXT_ARRAY),
+            Self::Bytes(bytes) => (Box::new(bytes.as_slice()), Type::BYTEA),
             Self::Time(at) => (Box::new(Time(*at)), Type::TIMESTAMPTZ),
             Self::Id(id) => (Box::new(id), Type::UUID),
             Self::Levels(levels) => (Box::new(levels), Type::INT2_ARRAY),

@@ -1,0 +1,3 @@
+//! The search index: which blocks of rows can hold a hit.
+
+pub mod need;

@@ -1,0 +1,254 @@
+//! The exact condition of a tree as SQL over the row `s`. In: an [`Expr`]. Out: text, with its values bound beside it. A value never
+//! stands in the text, and no stored value can make the condition fail at run time. A test of an absent field may be null, which `and`
+//! and `or` carry on as "does not hold"; only `not` has to say so (`is not true`). Pure.
+
+use super::{
+    expr::{Expr, Field, Op, Test},
+    filter::Match,
+    fold::{self, Substring},
+    sql::Builder,
+    statement::Value,
+};
+
+/// The number that the JSON value `v` is or, as text, spells; null for anything else. Long texts are left out: numeric has limits.
+const NUMBER: &str = "\
+case jsonb_typeof(v) when 'number' then v::numeric when 'string' then \
+case when octet_length(v #>> '{}') <= 400 and (v #>> '{}') ~ '^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]{1,3})?$' \
+then (v #>> '{}')::numeric end end";
+
+impl Builder {
+    /// The condition of a whole tree, one part a line.
+    pub fn predicate(&mut self, expr: &Expr) -> String {
+        match expr {
+            Expr::All(parts) if !parts.is_empty() => {
+                parts.iter().map(|part| self.part(part)).collect::<Vec<_>>().join("\n    and ")
+            }
+            expr => self.part(expr),
+        }
+    }
+
+    /// A condition that binds tighter than `and`.
+    fn part(&mut self, expr: &Expr) -> String {
+        match expr {
+            Expr::All(parts) if parts.is_empty() => "true".to_owned(),
+            Expr::All(parts) => self.joined(parts, " and "),
+            Expr::Any(parts) => self.joined(parts, " or "),
+            Expr::Not(part) => format!("({}) is not true", self.part(part)),
+            Expr::Test(test) => self.test(test),
+        }
+    }
+
+    fn joined(&mut self, parts: &[Expr], word: &str) -> String {
+        format!("({})", parts.iter().map(|part| self.part(part)).collect::<Vec<_>>().join(word))
+    }
+
+    fn test(&mut self, test: &Test) -> String {
+        match test {
+            Test::Contains(text) => match fold::substring(text) {
+                Substring::Like(pattern) => format!("s.message ilike {}", self.text(pattern)),
+                Substring::Regex(pattern) => format!("s.message ~ {}", self.text(pattern)),
+            },
+            Test::Regex(regex) => format!("s.message ~ {}", self.text(&regex.pattern)),
+            Test::Level(levels) => {
+                let levels = levels.iter().map(|level| *level as i16).collect();
+                format!("s.level = any ({})", self.bind(Value::Levels(levels)))
+            }
+            Test::Is(field, values) => match field {
+                Field::ResourceId => self.text_is("s.resource_id", values),
+                Field::Commit => self.text_is("s.\"commit\"", values),
+                Field::TraceId => self.either(values, |to, value| to.id_is("s.trace_id", value)),
+                Field::SpanId => self.either(values, |to, value| to.id_is("s.span_id", value)),
+                Field::Metadata(path) => {
+                    let tests: Vec<String> = values.iter().map(|value| self.json_is(value)).collect();
+                    self.metadata(path, &tests.join(" or "))
+                }
+            },
+            Test::Compare { path, op, number } => {
+                let test = self.number_is(*op, number);
+                self.metadata(path, &test)
+            }
+        }
+    }
+
+    fn either(&mut self, values: &[Match], mut test: impl FnMut(&mut Self, &Match) -> String) -> String {
+        let tests: Vec<String> = values.iter().map(|value| test(self, value)).collect();
+        match tests.as_slice() {
+            [test] => test.clone(),
+            tests => format!("({})", tests.join(" or ")),
+        }
+    }
+
+    fn text_is(&mut self, column: &str, values: &[Match]) -> String {
+        self.either(values, |to, value| match value {
+            Match::Exact(text) => format!("{column} = {}", to.text(text)),
+            Match::Prefix(text) => format!("{column} ^@ {}", to.text(text)),
+        })
+    }
+
+    /// Trace and span ids; the one place that knows how the table keeps them.
+    fn id_is(&mut self, column: &str, value: &Match) -> String {
+        match value {
+            Match::Exact(text) => format!("{column} = {}", self.text(text)),
+            Match::Prefix(text) => format!("{column} ^@ {}", self.text(text)),
+        }
+    }
+
+    fn json_is(&mut self, value: &Match) -> String {
+        match value {
+            Match::Prefix(text) => format!("(v #>> '{{}}') ^@ {}", self.text(text)),
+            Match::Exact(text) => {
+                let bound = self.text(text);
+                let mut test = format!("v #>> '{{}}' = {bound}");
+                if is_number(text) {
+                    test.push_str(&format!(" or v = to_jsonb({bound}::text::numeric)"));
+                }
+                if text == "null" {
+                    test.push_str(" or v = 'null'");
+                }
+                test
+            }
+        }
+    }
+
+    fn number_is(&mut self, op: Op, number: &str) -> String {
+        format!("{NUMBER} {} {}::text::numeric", op.sign(), self.text(number))
+    }
+
+    /// Holds if any value `v` at the path passes the test.
+    fn metadata(&mut self, path: &str, test: &str) -> String {
+        let paths: Vec<String> = json_paths(path)
+            .into_iter()
+            .map(|path| {
+                let path = self.text(path);
+                format!(
+                    "exists (select from jsonb_path_query(s.metadata, {path}::text::jsonpath) v where {test})"
+                )
+            })
+            .collect();
+        format!("({})", paths.join("\n      or "))
+    }
+}
+
+/// A dot of the path is a step or belongs to a key, whichever fits: every way to read up to five parts (sixteen), beyond that all
+/// steps or one key. A step into an array means any of its elements (lax mode and `[*]`).
+fn json_paths(path: &str) -> Vec<String> {
+    let parts: Vec<&str> = path.split('.').collect();
+    let gaps = parts.len() - 1;
+    let readings: Vec<u32> = if gaps <= 4 { (0..1 << gaps).collect() } else { vec![0, u32::MAX] };
+    readings
+        .into_iter()
+        .map(|joined| {
+            let mut keys = vec![parts[0].to_owned()];
+            for (gap, part) in parts[1..].iter().enumerate() {
+                let is_joined = joined == u32::MAX || joined >> gap & 1 == 1;
+                match keys.last_mut() {
+                    Some(key) if is_joined => {
+                        key.push('.');
+                        key.push_str(part);
+                    }
+                    _ => keys.push((*part).to_owned()),
+                }
+            }
+            let mut text = "$".to_owned();
+            for key in keys {
+                text.push('.');
+                text.push_str(&serde_json::Value::from(key).to_string());
+            }
+            text.push_str("[*]");
+            text
+        })
+        .collect()
+}
+
+/// A JSON number that Postgres can hold as numeric without printing more than 400 digits; others are compared as text only.
+pub fn is_number(text: &str) -> bool {
+    if text.len() > 400 {
+        return false;
+    }
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (unsigned, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let small = |text: &str| {
+        let text = text.strip_prefix(['+', '-']).unwrap_or(text);
+        digits(text) && text.parse::<u32>().is_ok_and(|number| number <= 400)
+    };
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(small)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::{expr::tests::an_expr, filter::Filter, grammar};
+    use proptest::prelude::*;
+
+    #[test]
+    fn conditions_of_each_kind() {
+        let filter = Filter {
+            levels: vec![crate::record::Level::Error],
+            message: Some("100%_\\".into()),
+            regex: Some("a+".into()),
+            resource_id: Some(Match::Prefix("server-".into())),
+            commit: Some(Match::Exact("5e5342f".into())),
+            metadata: vec![("user.id".into(), Match::Exact("7".into()))],
+            ..Filter::default()
+        };
+        let mut builder = Builder::default();
+        let text = builder.predicate(&filter.expr());
+        assert_eq!(
+            text,
+            r#"s.level = any ($1)
+    and s.resource_id ^@ $2
+    and s."commit" = $3
+    and s.message ilike $4
+    and s.message ~ $5
+    and (exists (select from jsonb_path_query(s.metadata, $7::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric))
+      or exists (select from jsonb_path_query(s.metadata, $8::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric)))"#
+        );
+        let values: Vec<String> = builder.values.iter().map(|value| format!("{value:?}")).collect();
+        assert_eq!(
+            values,
+            [
+                "Levels([5])",
+                r#"Text("server-")"#,
+                r#"Text("5e5342f")"#,
+                r#"Text("%100\\%\\_\\\\%")"#,
+                r#"Text("a+")"#,
+                r#"Text("7")"#,
+                r#"Text("$.\"user\".\"id\"[*]")"#,
+                r#"Text("$.\"user.id\"[*]")"#,
+            ]
+        );
+        assert_eq!(Builder::default().predicate(&Expr::everything()), "true");
+    }
+
+    #[test]
+    fn ways_to_read_a_path() {
+        assert_eq!(json_paths("a"), [r#"$."a"[*]"#]);
+        assert_eq!(json_paths("a.b"), [r#"$."a"."b"[*]"#, r#"$."a.b"[*]"#]);
+        assert_eq!(json_paths("a.b.c.d.e").len(), 16);
+        assert_eq!(json_paths("a.b.c.d.e.f").len(), 2);
+        assert_eq!(json_paths(r#"a"]"#), [r#"$."a\"]"[*]"#]);
+    }
+
+    #[test]
+    fn numbers() {
+        for text in ["0", "42", "-1.5", "1e10", "12E-3", "0.0001"] {
+            assert!(is_number(text), "{text}");
+        }
+        for text in ["", "-", "01", "1.", ".5", "1e", "1e401", "+1", "0x1", "NaN", "Infinity", "1_000", "１"]
+        {
+            assert!(!is_number(text), "{text}");
+        }
+        assert!(!is_number(&"9".repeat(401)));
+    }
+}
