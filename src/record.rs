@@ -5,6 +5,7 @@ pub mod timestamp;
 pub mod id;
 pub mod rules;
 pub mod metadata;
+pub mod packed;
 pub mod json;
 pub mod rows;
 

@@ -9,6 +9,7 @@
 
 pub mod answer;
 pub mod assets;
+pub mod catalogue;
 pub mod cursor;
 pub mod error;
 pub mod expr;
@@ -27,6 +28,7 @@ pub mod sql;
 pub mod statement;
 pub mod text;
 pub mod view;
+pub mod walk;
 
 use std::{
     sync::Arc,
@@ -44,6 +46,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{
+    catalogue::Catalogue,
     error::SearchError,
     find::Found,
     form::Form,
@@ -58,10 +61,17 @@ use crate::{
 };
 pub use answer::page_headers;
 
+/// A search that has not even one certain answer by then is given up.
+const TIME_MAX: Duration = Duration::from_secs(10);
+
 /// What all searches of the process share.
 pub struct State {
     pool: Pool,
+    catalogue: Catalogue,
+    /// When the first answer is due.
     budget: Duration,
+    /// When a search ends, whatever it has.
+    time_max: Duration,
     /// One permit a running search.
     turns: Semaphore,
     metrics: Arc<Metrics>,
@@ -69,7 +79,14 @@ pub struct State {
 
 impl State {
     pub fn new(pool: Pool, config: &SearchConfig, metrics: Arc<Metrics>) -> Self {
-        Self { pool, budget: config.budget, turns: Semaphore::new(config.concurrent_max), metrics }
+        Self {
+            pool,
+            catalogue: Catalogue::default(),
+            budget: config.budget,
+            time_max: TIME_MAX,
+            turns: Semaphore::new(config.concurrent_max),
+            metrics,
+        }
     }
 
     fn observe(&self, started: Instant, status: StatusCode) {
@@ -110,6 +127,8 @@ struct SearchReply<'a> {
 #[serde(rename_all = "camelCase")]
 struct StatsReply {
     rows_read: u64,
+    blocks_read: u64,
+    blocks_skipped: u64,
     ms: f64,
     complete: bool,
     searched_back_to: Option<String>,
@@ -227,6 +246,8 @@ impl<'a> SearchReply<'a> {
             prev_cursor: found.prev.map(cursor::Cursor::write),
             stats: StatsReply {
                 rows_read: stats.rows_read,
+                blocks_read: stats.blocks_read,
+                blocks_skipped: stats.blocks_skipped,
                 ms: (stats.took.as_secs_f64() * 1e5).round() / 100.0,
                 complete: stats.complete,
                 searched_back_to: stats.searched_back_to.map(|at| at.to_string()),

@@ -6,6 +6,10 @@
 
 pub mod batch;
 pub mod store;
+pub mod session;
+pub mod place;
+pub mod finish;
+pub mod settle;
 pub mod leaves;
 pub mod error;
 pub mod direct;

@@ -1,82 +1,163 @@
-//! What the index must know of a block of rows for the block to hold a hit. In: literals and field values that every hit has. Out: a
-//! [`Need`], simplified. Pure.
+//! What a block must have so that it can hold a hit. In: conditions, taken apart by the search. Out: a tree that is evaluated on the
+//! bits of many blocks at once. Never narrower than the condition it was made from. Pure.
 
+use super::{
+    signature::{LONG_GRAM, SHORT_GRAM, Token, gram_bit},
+    tokens,
+};
 use crate::record::Level;
+
+pub use super::tokens::Field;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
     Anything,
     Nothing,
-    Levels(Vec<Level>),
-    Substring(String),
-    Field(String, String),
-    HasPath(String),
+    /// Bit n - 1 for the level with the number n: a block holds rows of one level.
+    Levels(u8),
+    /// All of these bits of the block.
+    Grams(Vec<u16>),
+    /// In the same unit.
+    Token(Token),
     All(Vec<Need>),
     Any(Vec<Need>),
 }
 
-/// A field of a record; metadata by its dotted path as it was typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field<'a> {
-    ResourceId,
-    TraceId,
-    SpanId,
-    Commit,
-    Metadata(&'a str),
-}
-
 impl Need {
-    /// Every block may hold a hit.
     pub fn anything() -> Self {
         Self::Anything
     }
 
-    /// No block can hold a hit.
     pub fn nothing() -> Self {
         Self::Nothing
     }
 
-    /// The block is of one of these levels.
     pub fn levels(levels: &[Level]) -> Self {
-        if levels.is_empty() { Self::Nothing } else { Self::Levels(levels.to_vec()) }
+        match levels.iter().fold(0, |mask, level| mask | level_bit(*level as i16)) {
+            0 => Self::Nothing,
+            0b11_1111 => Self::Anything,
+            mask => Self::Levels(mask),
+        }
     }
 
-    /// A message contains these bytes, ASCII letters in any case.
+    /// Messages that contain these bytes, ASCII letters in any case. Less than three bytes say nothing.
     pub fn substring(literal: &str) -> Self {
-        if literal.len() < 3 { Self::Anything } else { Self::Substring(literal.to_ascii_lowercase()) }
+        let folded = literal.to_ascii_lowercase();
+        let bytes = folded.as_bytes();
+        // Seven bytes say more than the threes within them; a search reads one slice for each.
+        let size = if bytes.len() >= LONG_GRAM { LONG_GRAM } else { SHORT_GRAM };
+        let mut grams: Vec<u16> = bytes.windows(size).map(gram_bit).collect();
+        grams.sort_unstable();
+        grams.dedup();
+        if grams.is_empty() { Self::Anything } else { Self::Grams(grams) }
     }
 
-    /// The field is exactly this.
+    /// The field is exactly this; numbers in any spelling.
     pub fn field(field: Field<'_>, value: &str) -> Self {
-        Self::Field(format!("{field:?}"), value.to_owned())
+        Self::Token(tokens::value(field, value))
     }
 
-    /// Metadata has something at this path.
+    /// Metadata has something at this dotted path.
     pub fn has_path(path: &str) -> Self {
-        Self::HasPath(path.to_owned())
+        Self::Token(tokens::path(path))
     }
 
     pub fn all(needs: Vec<Self>) -> Self {
-        if needs.contains(&Self::Nothing) {
-            return Self::Nothing;
+        let mut parts = Vec::new();
+        for need in needs {
+            match need {
+                Self::Anything => {}
+                Self::Nothing => return Self::Nothing,
+                Self::All(inner) => parts.extend(inner),
+                other => parts.push(other),
+            }
         }
-        let mut needs: Vec<Self> = needs.into_iter().filter(|need| *need != Self::Anything).collect();
-        match needs.len() {
+        match parts.len() {
             0 => Self::Anything,
-            1 => needs.remove(0),
-            _ => Self::All(needs),
+            1 => parts.remove(0),
+            _ => Self::All(parts),
         }
     }
 
     pub fn any(needs: Vec<Self>) -> Self {
-        if needs.contains(&Self::Anything) {
-            return Self::Anything;
+        let mut parts = Vec::new();
+        for need in needs {
+            match need {
+                Self::Nothing => {}
+                Self::Anything => return Self::Anything,
+                Self::Any(inner) => parts.extend(inner),
+                other => parts.push(other),
+            }
         }
-        let mut needs: Vec<Self> = needs.into_iter().filter(|need| *need != Self::Nothing).collect();
-        match needs.len() {
+        match parts.len() {
             0 => Self::Nothing,
-            1 => needs.remove(0),
-            _ => Self::Any(needs),
+            1 => parts.remove(0),
+            _ => Self::Any(parts),
         }
+    }
+
+    /// Whether a block of this level can hold a hit, as far as levels say.
+    pub fn admits(&self, level: i16) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Levels(mask) => mask & level_bit(level) != 0,
+            Self::All(parts) => parts.iter().all(|part| part.admits(level)),
+            Self::Any(parts) => parts.iter().any(|part| part.admits(level)),
+            Self::Anything | Self::Grams(_) | Self::Token(_) => true,
+        }
+    }
+
+    /// True if levels alone decide, so that no bits have to be read.
+    pub fn is_by_level(&self) -> bool {
+        match self {
+            Self::Anything | Self::Nothing | Self::Levels(_) => true,
+            Self::Grams(_) | Self::Token(_) => false,
+            Self::All(parts) | Self::Any(parts) => parts.iter().all(Self::is_by_level),
+        }
+    }
+
+    /// The bits and the bytes of a signature that evaluation reads.
+    pub fn places(&self, grams: &mut Vec<u16>, bytes: &mut Vec<u16>) {
+        match self {
+            Self::Anything | Self::Nothing | Self::Levels(_) => {}
+            Self::Grams(bits) => grams.extend_from_slice(bits),
+            Self::Token(token) => bytes.extend_from_slice(&token.0),
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.places(grams, bytes)),
+        }
+    }
+}
+
+fn level_bit(level: i16) -> u8 {
+    1_u8.checked_shl((level - 1) as u32).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn simplest_form() {
+        let token = || Need::has_path("a");
+        assert_eq!(Need::substring("ab"), Need::Anything);
+        assert!(matches!(Need::substring("aBc"), Need::Grams(bits) if bits == [gram_bit(b"abc")]));
+        assert!(matches!(Need::substring("aaaaaaaaaa"), Need::Grams(bits) if bits.len() == 1));
+        assert_eq!(Need::levels(&[]), Need::Nothing);
+        assert_eq!(Need::levels(&Level::ALL), Need::Anything);
+        assert_eq!(Need::all(vec![Need::Anything, token()]), token());
+        assert_eq!(Need::all(vec![Need::Nothing, token()]), Need::Nothing);
+        assert_eq!(Need::any(vec![Need::Anything, token()]), Need::Anything);
+        assert_eq!(Need::any(vec![Need::Nothing, token()]), token());
+        assert_eq!(Need::all(vec![]), Need::Anything);
+        assert_eq!(Need::any(vec![]), Need::Nothing);
+    }
+
+    #[test]
+    fn levels_decide_blocks() {
+        let error = Need::levels(&[Level::Error]);
+        assert!(error.admits(Level::Error as i16) && !error.admits(Level::Info as i16));
+        let either = Need::any(vec![error.clone(), Need::has_path("a")]);
+        assert!(either.admits(Level::Info as i16) && !either.is_by_level());
+        assert!(!Need::all(vec![error, Need::has_path("a")]).admits(Level::Info as i16));
+        assert!(!Need::levels(&[Level::Trace]).admits(-3));
     }
 }

@@ -34,6 +34,11 @@ impl Timestamp {
         Self(micros + POSTGRES_EPOCH_MICROS)
     }
 
+    /// Whole minutes since 1970.
+    pub fn minute(self) -> i32 {
+        self.0.div_euclid(60_000_000) as i32
+    }
+
     pub fn datetime(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.0).unwrap_or_default()
     }

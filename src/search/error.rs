@@ -21,6 +21,9 @@ pub enum SearchError {
     /// Not even a single row could be read within the budget.
     #[error("the search did not get anywhere within its time budget")]
     TooSlow { retry_after: Duration },
+    /// A leaf was dropped while it was searched; a new search does not see it any more.
+    #[error("records were dropped while they were searched")]
+    LeafGone,
     #[error("the database cannot be reached")]
     Unavailable { retry_after: Duration, cause: String },
     #[error("something went wrong here; it has been logged")]
@@ -36,7 +39,7 @@ impl SearchError {
         match self {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Busy { .. } | Self::TooSlow { .. } | Self::Unavailable { .. } => {
+            Self::Busy { .. } | Self::TooSlow { .. } | Self::LeafGone | Self::Unavailable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
@@ -48,6 +51,7 @@ impl SearchError {
             Self::Busy { retry_after }
             | Self::TooSlow { retry_after }
             | Self::Unavailable { retry_after, .. } => Some(*retry_after),
+            Self::LeafGone => Some(Duration::from_secs(1)),
             Self::Bad(_) | Self::NotFound | Self::Internal { .. } => None,
         }
     }
@@ -56,7 +60,7 @@ impl SearchError {
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::Unavailable { cause, .. } | Self::Internal { cause } => Some(cause),
-            Self::Bad(_) | Self::NotFound | Self::Busy { .. } | Self::TooSlow { .. } => None,
+            Self::Bad(_) | Self::NotFound | Self::Busy { .. } | Self::TooSlow { .. } | Self::LeafGone => None,
         }
     }
 
@@ -79,6 +83,9 @@ impl From<tokio_postgres::Error> for SearchError {
         let code = db.code();
         if *code == SqlState::INVALID_REGULAR_EXPRESSION {
             return Self::bad("regex", db.message().to_owned());
+        }
+        if *code == SqlState::UNDEFINED_TABLE {
+            return Self::LeafGone;
         }
         // Shutting down, starting up, out of connections, out of memory: it will be there again.
         if ["57P", "53", "08", "58"].iter().any(|class| code.code().starts_with(class)) {
@@ -121,6 +128,7 @@ mod tests {
                 503,
                 "the search did not get anywhere within its time budget",
             ),
+            (SearchError::LeafGone, 503, "records were dropped while they were searched"),
             (SearchError::unavailable("secret"), 503, "the database cannot be reached"),
             (
                 SearchError::Internal { cause: "secret".into() },

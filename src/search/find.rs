@@ -1,9 +1,10 @@
 //! Finds rows. In: a [`Query`]. Out: one page of [`Found`], newest first, with what it cost. This is the narrow door of the search: how
 //! rows are found may change behind it, what they are may not.
 //!
-//! Rows are read in order, chunk after chunk, from the index (timestamp, id), through a few leaves at a time. Every chunk that was read
-//! moves the position; when the budget is used up, the answer is what was found up to there and a cursor that goes on from there, so
-//! following cursors returns every hit exactly once. A trace has an index of its own.
+//! The index says which units of 32 rows may hold hits, the nearest first; they are fetched in growing portions, and the exact
+//! condition runs on their rows. The page is full when no unit that was not read can hold a nearer row than its last one. When the time
+//! is up, the answer is what is certain by then, and a cursor that goes on where certainty ends, so following cursors returns every
+//! hit exactly once.
 
 use std::time::{Duration, Instant};
 
@@ -11,32 +12,31 @@ use super::{
     State,
     cursor::{Cursor, Direction, MICROS_MIN, Position},
     error::SearchError,
-    filter::Match,
+    expr::{Expr, regexes},
+    need::need,
     params::Query,
     row::Row,
     session::{Session, Stopped},
-    sql::{self, Span, Take},
-    statement::{Statement, Time, Value},
+    sql::{self, Reading},
+    statement::{Statement, Value},
+    walk::{Aim, Blocks, Portion, Walk},
 };
-use crate::record::{RecordId, Timestamp};
+use crate::{
+    index::need::Need,
+    record::{RecordId, Timestamp},
+};
 
-/// Rows of the first chunk of a walk, and of the largest: 65,536 rows take about 80 ms to filter by a substring.
-const CHUNK_FIRST: i64 = 1_000;
-const CHUNK_MAX: i64 = 65_536;
-/// A chunk should take about this long: what is lost when the budget ends in the middle of it.
-const CHUNK_TIME: Duration = Duration::from_millis(80);
+/// Units of the first portion of a walk, and of the largest: 65,536 rows take about 80 ms to filter by a substring.
+const UNITS_FIRST: usize = 64;
+const UNITS_MAX: usize = 2_048;
+/// A portion should take about this long: what is lost when the time is up in the middle of it.
+const PORTION_TIME: Duration = Duration::from_millis(40);
 /// Bytes of text and metadata on one page.
 const PAGE_BYTES_MAX: i64 = 8 << 20;
-/// Leaves of one statement at most; planning takes about 50 µs a leaf.
-const LEAVES_MAX: usize = 16;
-/// Rows of a trace that are read at once; a longer one is walked through like any other filter.
-const TRACE_ROWS_MAX: i64 = 10_000;
+/// A regular expression must compile within this.
+const REGEX_TIME_MAX: Duration = Duration::from_millis(500);
 /// How long a search waits for others to end.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
-/// What a statement gets at least while nothing was read: however small the budget, there must be progress.
-const START_TIME_MIN: Duration = Duration::from_millis(250);
-/// With less than this left there is no point in another statement.
-const REST_MIN: Duration = Duration::from_millis(5);
 
 /// One page.
 #[derive(Debug)]
@@ -54,8 +54,12 @@ pub struct Found {
 pub struct Stats {
     /// Rows that were looked at, hits included.
     pub rows_read: u64,
+    /// Blocks of which rows were looked at.
+    pub blocks_read: u64,
+    /// Blocks that the index ruled out.
+    pub blocks_skipped: u64,
     pub took: Duration,
-    /// False if the budget ended before the page was full or the time range was read.
+    /// False if the time was up before the page was full or the time range was read.
     pub complete: bool,
     /// How far the search came; None if it read the whole time range.
     pub searched_back_to: Option<Timestamp>,
@@ -67,59 +71,66 @@ enum End {
     Full,
     /// The time range was read to its end.
     Exhausted,
-    /// The budget is used up; everything before the position was read.
+    /// The time is up; everything before the position was read.
     OutOfTime(Position),
 }
 
-struct Walk<'a> {
+/// A page in the making.
+struct Search<'a> {
     query: &'a Query,
-    session: &'a mut Session,
-    deadline: Instant,
+    expr: Expr,
     direction: Direction,
-    position: Position,
-    rows: Vec<Row>,
-    bytes: i64,
-    rows_read: i64,
-    chunk: i64,
-}
-
-/// What one statement found.
-struct Hits {
-    rows: Vec<Row>,
-    /// Hits in the chunk; more than `rows` if the page's bytes ended it.
-    found: i64,
-    rows_read: i64,
+    start: Position,
+    /// When an answer is due, if there is anything certain to say.
+    due: Instant,
+    /// In the order of the walk.
+    hits: Vec<Row>,
+    /// Hits behind this one did not come, for their bytes.
+    cut: Option<Position>,
+    rows_read: u64,
 }
 
 /// Finds one page.
 pub async fn find(state: &State, query: &Query) -> Result<Found, SearchError> {
     let _turn = turn(state).await?;
-    let mut session = Session::open(&state.pool).await?;
+    again_if_gone(state, async || find_once(state, query).await).await
+}
+
+/// Once more, if a leaf was dropped in the middle: what this process knew of the index is thrown away first.
+async fn again_if_gone<T>(
+    state: &State,
+    search: impl AsyncFn() -> Result<T, SearchError>,
+) -> Result<T, SearchError> {
+    match search().await {
+        Err(SearchError::LeafGone) => {
+            state.catalogue.forget().await;
+            search().await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn find_once(state: &State, query: &Query) -> Result<Found, SearchError> {
     let started = Instant::now();
+    let (mut session, snapshot) = Session::open(state, started + state.time_max).await?;
     let direction = query.cursor.map_or(Direction::Older, |cursor| cursor.direction);
-    let position = match query.cursor {
+    let start = match query.cursor {
         Some(cursor) => cursor.position,
         None => Position::start_of(query.window().to.unwrap_or(Timestamp::MAX)),
     };
-    let mut walk = Walk {
-        query,
-        session: &mut session,
-        deadline: started + state.budget,
-        direction,
-        position,
-        rows: Vec::new(),
-        bytes: 0,
-        rows_read: 0,
-        chunk: CHUNK_FIRST,
-    };
-    let end = walk.run().await;
-    let Walk { rows, rows_read, .. } = walk;
+    let due = started + query.budget.unwrap_or(state.budget);
+    let expr = query.filter.expr();
+    let mut search = Search { query, expr, direction, start, due, hits: Vec::new(), cut: None, rows_read: 0 };
+    let mut walk = Walk::new(&snapshot, &state.catalogue, search.aim());
+    let end = search.run(&mut session, &mut walk).await;
+    let blocks = walk.blocks;
     session.close().await;
-    state.metrics.search_rows_read.inc_by(rows_read as u64);
-    Ok(page(query, direction, rows, end?, rows_read as u64, started.elapsed()))
+    state.metrics.search_rows_read.inc_by(search.rows_read);
+    let Search { hits, rows_read, .. } = search;
+    Ok(page(query, direction, hits, end?, Cost { rows_read, blocks, took: started.elapsed() }))
 }
 
-/// Finds the record with this id.
+/// Finds the record with this id: the time inside it says which units can hold it.
 pub async fn find_one(state: &State, id: RecordId) -> Result<Row, SearchError> {
     let millis = id.millis().ok_or(SearchError::NotFound)?;
     let from = Timestamp(millis * 1_000);
@@ -127,13 +138,25 @@ pub async fn find_one(state: &State, id: RecordId) -> Result<Row, SearchError> {
         return Err(SearchError::NotFound);
     }
     let _turn = turn(state).await?;
-    let mut session = Session::open(&state.pool).await?;
-    let values = vec![Value::Time(from), Value::Time(Timestamp(from.0 + 1_000)), Value::Id(id.0)];
-    let rows = session
-        .query(&Statement { text: sql::ONE.to_owned(), values }, state.budget.max(START_TIME_MIN))
-        .await;
+    again_if_gone(state, async || find_one_in(state, from, id).await).await
+}
+
+async fn find_one_in(state: &State, from: Timestamp, id: RecordId) -> Result<Row, SearchError> {
+    let (mut session, snapshot) = Session::open(state, Instant::now() + state.time_max).await?;
+    let to = Timestamp(from.0 + 1_000);
+    let aim = Aim { need: Need::anything(), from, to, direction: Direction::Older };
+    let mut walk = Walk::new(&snapshot, &state.catalogue, aim);
+    let mut found = Err(SearchError::NotFound);
+    while let Some(Portion { leaf, mut units, open_units, .. }) = walk.next(&mut session, UNITS_MAX).await? {
+        units.extend(open_units);
+        let rows = session.statement(&sql::one(&leaf.name, units, id.0)).await?;
+        if let Some(row) = rows.first() {
+            found = Row::read(row);
+            break;
+        }
+    }
     session.close().await;
-    Row::read(rows?.first().ok_or(SearchError::NotFound)?)
+    found
 }
 
 async fn turn(state: &State) -> Result<tokio::sync::SemaphorePermit<'_>, SearchError> {
@@ -143,200 +166,189 @@ async fn turn(state: &State) -> Result<tokio::sync::SemaphorePermit<'_>, SearchE
     }
 }
 
-impl Walk<'_> {
-    async fn run(&mut self) -> Result<End, SearchError> {
-        if let Some(regex) = &self.query.filter.regex {
-            let values = vec![Value::Text(regex.clone())];
-            let timeout = self.rest().max(START_TIME_MIN);
-            self.session
-                .query(&Statement { text: sql::CHECK_REGEX.to_owned(), values }, timeout)
-                .await
-                .map_err(|stopped| match stopped {
-                    Stopped::TimedOut => SearchError::bad("regex", "takes too long to compile"),
-                    Stopped::Failed(error) => error,
-                })?;
-        }
-        if let Some(end) = self.trace().await? {
-            return Ok(end);
-        }
-        for span in self.spans().await? {
-            if let Some(end) = self.span(span).await? {
-                return Ok(end);
-            }
-        }
-        Ok(End::Exhausted)
-    }
-
-    /// Groups of neighbouring leaves in reading order: one, then two, then four …, so that the newest page plans one leaf.
-    async fn spans(&mut self) -> Result<Vec<(Timestamp, Timestamp)>, SearchError> {
+impl Search<'_> {
+    fn aim(&self) -> Aim {
         let window = self.query.window();
         let mut from = window.from.unwrap_or(Timestamp(MICROS_MIN));
         let mut to = window.to.unwrap_or(Timestamp::MAX);
         match self.direction {
-            Direction::Older => to = to.min(Timestamp(self.position.timestamp.0 + 1)),
-            Direction::Newer => from = from.max(self.position.timestamp),
+            Direction::Older => to = to.min(Timestamp(self.start.timestamp.0 + 1)),
+            Direction::Newer => from = from.max(self.start.timestamp),
         }
-        let values = vec![Value::Time(from), Value::Time(to)];
-        let timeout = self.rest().max(START_TIME_MIN);
-        let rows = self.session.query(&Statement { text: sql::LEAVES.to_owned(), values }, timeout).await?;
-        let mut leaves = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let leaf: (Time, Time) = (row.try_get(0)?, row.try_get(1)?);
-            leaves.push((leaf.0.0.max(from), leaf.1.0.min(to)));
-        }
-        if self.direction == Direction::Older {
-            leaves.reverse();
-        }
-        let mut spans = Vec::new();
-        let mut size = 1;
-        let mut rest = leaves.as_slice();
-        while !rest.is_empty() {
-            let (group, others) = rest.split_at(size.min(rest.len()));
-            let oldest = group.iter().map(|leaf| leaf.0).min();
-            let newest = group.iter().map(|leaf| leaf.1).max();
-            spans.extend(oldest.zip(newest));
-            rest = others;
-            size = (size * 2).min(LEAVES_MAX);
-        }
-        Ok(spans)
+        Aim { need: need(&self.expr), from, to, direction: self.direction }
     }
 
-    /// Reads one span chunk by chunk; None when it is read to its end.
-    async fn span(&mut self, (from, to): (Timestamp, Timestamp)) -> Result<Option<End>, SearchError> {
-        let unfiltered = self.query.filter.matches_all();
+    async fn run(&mut self, session: &mut Session, walk: &mut Walk<'_>) -> Result<End, SearchError> {
+        check_regexes(session, &self.expr).await?;
+        let wanted = self.query.limit + 1;
+        let mut units_max = UNITS_FIRST;
         loop {
-            let rest = self.rest();
-            if rest < REST_MIN && self.rows_read > 0 {
-                return Ok(Some(End::OutOfTime(self.position)));
+            // 1. The next units; or the end, if none of them can hold a nearer row than the last of a full page.
+            let frontier = walk.frontier();
+            if self.is_full(wanted, frontier) {
+                return Ok(End::Full);
             }
-            // Before anything was read, half of the budget stays for a smaller chunk.
-            let timeout = if self.rows_read == 0 { (rest / 2).max(START_TIME_MIN) } else { rest };
-            let wanted = self.wanted();
-            let chunk = if unfiltered { self.chunk.max(wanted) } else { self.chunk };
-            let span = Span { from, to, after: self.position, direction: self.direction };
-            let take = Take { chunk, hits: wanted, bytes: PAGE_BYTES_MAX - self.bytes };
+            let is_due = Instant::now() >= self.due;
+            if let Some(position) = frontier.filter(|_| is_due).and_then(|at| self.certain_up_to(at)) {
+                let direction = self.direction;
+                self.hits.retain(|row| is_before(direction, row.position(), position));
+                return Ok(End::OutOfTime(position));
+            }
             let started = Instant::now();
-            let hits = sql::hits(&self.query.filter, span, take);
-            let hits = match self.session.query(&hits, timeout).await {
-                Ok(rows) => Hits::read(&rows)?,
-                Err(Stopped::TimedOut) => {
-                    self.smaller(chunk)?;
-                    continue;
+            let portion = match walk.next(session, units_max).await {
+                Ok(Some(portion)) => portion,
+                Ok(None) if self.cut.is_some() => return Ok(End::Full),
+                Ok(None) => {
+                    return Ok(if self.hits.len() > self.query.limit { End::Full } else { End::Exhausted });
                 }
-                Err(Stopped::Failed(error)) => return Err(error),
+                Err(stopped) => return self.stopped(stopped, frontier),
             };
-            if hits.found == wanted || hits.found > hits.rows.len() as i64 {
-                self.take(hits);
-                return Ok(Some(End::Full));
+            // 2. Their hits.
+            match self.read(session, portion, wanted).await {
+                Ok(()) => {}
+                Err(stopped) => return self.stopped(stopped, frontier),
             }
-            if unfiltered {
-                self.take(hits);
-                return Ok(None);
-            }
-            let end = match self.session.query(&sql::chunk_end(span, chunk), timeout).await {
-                Ok(rows) => rows,
-                Err(Stopped::TimedOut) => {
-                    self.smaller(chunk)?;
-                    continue;
-                }
-                Err(Stopped::Failed(error)) => return Err(error),
-            };
-            let Some(end) = end.first() else { return Ok(None) };
-            self.position =
-                Position { timestamp: end.try_get::<_, Time>("timestamp")?.0, id: end.try_get("id")? };
-            let rows_read = end.try_get("n")?;
-            self.take(Hits { rows_read, ..hits });
-            if rows_read < chunk {
-                return Ok(None);
-            }
-            self.chunk = next_chunk(chunk, started.elapsed(), self.rest());
+            units_max = next_units(units_max, started.elapsed());
         }
     }
 
-    /// The whole of one trace through its own index; None if that is not asked for or does not fit.
-    async fn trace(&mut self) -> Result<Option<End>, SearchError> {
-        let Some(Match::Exact(trace_id)) = &self.query.filter.trace_id else { return Ok(None) };
-        let window = self.query.window();
-        let span = Span {
-            from: window.from.unwrap_or(Timestamp(MICROS_MIN)),
-            to: window.to.unwrap_or(Timestamp::MAX),
-            after: self.position,
+    /// Reads a portion and keeps the nearest hits.
+    async fn read(&mut self, session: &mut Session, portion: Portion, wanted: usize) -> Result<(), Stopped> {
+        let Portion { leaf, mut units, open_units, rows } = portion;
+        self.rows_read += rows;
+        if !open_units.is_empty() {
+            let counted = session.statement(&sql::count_rows(&leaf.name, open_units.clone())).await?;
+            let counted: i64 = counted.first().map_or(Ok(0), |row| row.try_get(0))?;
+            self.rows_read += counted as u64;
+            units.extend(open_units);
+        }
+        let aim = self.aim();
+        let reading = Reading {
+            leaf: leaf.name.clone(),
+            units,
+            from: aim.from,
+            to: aim.to,
+            after: self.start,
             direction: self.direction,
+            hits: wanted as i64,
+            bytes: PAGE_BYTES_MAX,
         };
-        let wanted = self.wanted();
-        let take = Take { chunk: TRACE_ROWS_MAX + 1, hits: wanted, bytes: PAGE_BYTES_MAX };
-        let statement = sql::trace_hits(&self.query.filter, trace_id, span, take);
-        let timeout = (self.rest() / 2).max(START_TIME_MIN);
-        let hits = match self.session.query(&statement, timeout).await {
-            Ok(rows) => Hits::read(&rows)?,
-            Err(Stopped::TimedOut) => return Ok(None),
-            Err(Stopped::Failed(error)) => return Err(error),
-        };
-        if hits.rows_read > TRACE_ROWS_MAX {
-            self.rows_read += hits.rows_read;
-            return Ok(None);
+        let rows = session.statement(&sql::hits(&self.expr, &reading)).await?;
+        let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get("hits"))?;
+        let hits = rows.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?;
+        if found > hits.len() as i64
+            && let Some(last) = hits.last().map(Row::position)
+            && self.cut.is_none_or(|cut| is_before(self.direction, last, cut))
+        {
+            self.cut = Some(last);
         }
-        let is_full = hits.found == wanted || hits.found > hits.rows.len() as i64;
-        self.take(hits);
-        Ok(Some(if is_full { End::Full } else { End::Exhausted }))
-    }
-
-    fn rest(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
-    }
-
-    /// One more than the page still needs: it tells whether there is another page.
-    fn wanted(&self) -> i64 {
-        (self.query.limit + 1 - self.rows.len()) as i64
-    }
-
-    fn take(&mut self, hits: Hits) {
-        self.bytes += hits.rows.iter().map(Row::bytes).sum::<i64>();
-        self.rows.extend(hits.rows);
-        self.rows_read += hits.rows_read;
-    }
-
-    fn smaller(&mut self, chunk: i64) -> Result<(), SearchError> {
-        if self.rows_read == 0 && chunk == 1 {
-            return Err(SearchError::TooSlow { retry_after: Duration::from_secs(5) });
+        self.hits.extend(hits);
+        match self.direction {
+            Direction::Older => self.hits.sort_by_key(|row| std::cmp::Reverse(row.position())),
+            Direction::Newer => self.hits.sort_by_key(Row::position),
         }
-        self.chunk = (chunk / 8).max(1);
+        self.hits.truncate(wanted);
+        self.cut_to_size();
         Ok(())
     }
-}
 
-impl Hits {
-    fn read(rows: &[tokio_postgres::Row]) -> Result<Self, SearchError> {
-        let Some(first) = rows.first() else { return Ok(Self { rows: Vec::new(), found: 0, rows_read: 0 }) };
-        let found: i64 = first.try_get("hits")?;
-        let rows_read = first.try_get("rows_read")?;
-        let rows = if found == 0 { &[] } else { rows };
-        Ok(Self { rows: rows.iter().map(Row::read).collect::<Result<_, _>>()?, found, rows_read })
+    /// Drops what is behind the cut, and what does not fit on the page.
+    fn cut_to_size(&mut self) {
+        let mut bytes = 0;
+        let fitting = self.hits.iter().take_while(|row| {
+            let fits = bytes < PAGE_BYTES_MAX;
+            bytes += row.bytes();
+            fits
+        });
+        let fitting = fitting.count();
+        if fitting < self.hits.len() {
+            self.hits.truncate(fitting);
+            let last = self.hits.last().map(Row::position);
+            self.cut = last
+                .filter(|last| self.cut.is_none_or(|cut| is_before(self.direction, *last, cut)))
+                .or(self.cut);
+        }
+        if let Some(cut) = self.cut {
+            let direction = self.direction;
+            self.hits.retain(|row| row.position() == cut || is_before(direction, row.position(), cut));
+        }
+    }
+
+    /// Whether no row that was not read can be nearer than the last one of the page.
+    fn is_full(&self, wanted: usize, frontier: Option<Timestamp>) -> bool {
+        let is_long = self.hits.len() >= wanted || self.cut.is_some();
+        let last = self.hits.get(self.query.limit - 1).or(self.hits.last());
+        let (Some(last), Some(frontier)) = (last, frontier) else { return false };
+        is_long
+            && match self.direction {
+                Direction::Older => frontier < last.timestamp,
+                Direction::Newer => frontier > last.timestamp,
+            }
+    }
+
+    /// The place up to which everything has been read; None if that is where the search began.
+    fn certain_up_to(&self, frontier: Timestamp) -> Option<Position> {
+        let position = match self.direction {
+            Direction::Older => Position::start_of(Timestamp(frontier.0 + 1)),
+            Direction::Newer => Position::start_of(frontier).before(),
+        };
+        is_before(self.direction, self.start, position).then_some(position)
+    }
+
+    /// When time is really up: what is certain, or nothing at all.
+    fn stopped(&mut self, stopped: Stopped, frontier: Option<Timestamp>) -> Result<End, SearchError> {
+        match (stopped, frontier.and_then(|at| self.certain_up_to(at))) {
+            (Stopped::TimedOut, Some(position)) => {
+                self.hits.retain(|row| is_before(self.direction, row.position(), position));
+                Ok(End::OutOfTime(position))
+            }
+            (stopped, _) => Err(stopped.into()),
+        }
     }
 }
 
-/// Twice as much while chunks are quick, half when they are slow, and not more than what should fit into the rest of the budget.
-fn next_chunk(chunk: i64, took: Duration, rest: Duration) -> i64 {
-    let wanted = if took < CHUNK_TIME {
-        chunk * 2
-    } else if took > CHUNK_TIME * 2 {
-        chunk / 2
+/// Whether a walk meets one place before the other.
+fn is_before(direction: Direction, one: Position, other: Position) -> bool {
+    match direction {
+        Direction::Older => one > other,
+        Direction::Newer => one < other,
+    }
+}
+
+/// Twice as much while portions are quick, half when they are slow.
+fn next_units(units: usize, took: Duration) -> usize {
+    let wanted = if took < PORTION_TIME / 2 {
+        units * 2
+    } else if took > PORTION_TIME * 2 {
+        units / 2
     } else {
-        chunk
+        units
     };
-    let fitting = chunk as f64 * 0.7 * rest.as_secs_f64() / took.as_secs_f64().max(1e-6);
-    wanted.min(fitting as i64).clamp(1, CHUNK_MAX)
+    wanted.clamp(8, UNITS_MAX)
+}
+
+async fn check_regexes(session: &mut Session, expr: &Expr) -> Result<(), SearchError> {
+    for regex in regexes(expr) {
+        let values = vec![Value::Text(regex.pattern.clone())];
+        let check = Statement { text: sql::CHECK_REGEX.to_owned(), values };
+        session.query(&check, REGEX_TIME_MAX).await.map_err(|stopped| match stopped {
+            Stopped::TimedOut => regex.fault("takes too long to compile").into(),
+            Stopped::Failed(SearchError::Bad(fault)) => regex.fault(&fault.error).into(),
+            Stopped::Failed(error) => error,
+        })?;
+    }
+    Ok(())
+}
+
+/// What a search took.
+struct Cost {
+    rows_read: u64,
+    blocks: Blocks,
+    took: Duration,
 }
 
 /// Puts the rows newest first and says where to go from here.
-fn page(
-    query: &Query,
-    direction: Direction,
-    mut rows: Vec<Row>,
-    end: End,
-    rows_read: u64,
-    took: Duration,
-) -> Found {
+fn page(query: &Query, direction: Direction, mut rows: Vec<Row>, end: End, cost: Cost) -> Found {
     rows.truncate(query.limit);
     let far = rows.last().map(Row::position);
     if direction == Direction::Newer {
@@ -364,5 +376,14 @@ fn page(
         Direction::Older => reached.map(|position| position.timestamp),
         Direction::Newer => None,
     };
-    Found { rows, next, prev, stats: Stats { rows_read, took, complete, searched_back_to } }
+    let Cost { rows_read, blocks, took } = cost;
+    let stats = Stats {
+        rows_read,
+        blocks_read: blocks.read,
+        blocks_skipped: blocks.skipped,
+        took,
+        complete,
+        searched_back_to,
+    };
+    Found { rows, next, prev, stats }
 }

@@ -1,6 +1,8 @@
 //! Reads the query string. In: the text after `?`. Out: a [`Query`], or the [`Fault`] that names the parameter. Unknown parameters are
 //! faults; an empty one counts as not given, because forms send empty fields. Pure; what is "now" is passed in.
 
+use std::time::Duration;
+
 use super::{
     cursor::Cursor,
     expr::Expr,
@@ -20,6 +22,10 @@ pub const REGEX_BYTES_MAX: usize = 1_024;
 pub const PATH_BYTES_MAX: usize = 1_024;
 const METADATA_FILTERS_MAX: usize = 50;
 
+/// How long a search may be asked to take.
+pub const BUDGET_MIN: Duration = Duration::from_millis(1);
+pub const BUDGET_MAX: Duration = Duration::from_secs(10);
+
 /// A search as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
@@ -28,6 +34,8 @@ pub struct Query {
     pub cursor: Option<Cursor>,
     /// What relative bounds count back from: the moment of the first page.
     pub asked_at: Timestamp,
+    /// How long it may take; None for what is configured.
+    pub budget: Option<Duration>,
 }
 
 /// A parameter that cannot be used, and why.
@@ -158,6 +166,7 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
     let mut filter = Filter::default();
     let mut limit = None;
     let mut cursor = None;
+    let mut budget = None;
     let mut unknown = Vec::new();
     for (name, value) in pairs {
         if value.is_empty() && (is_known(name) || name.starts_with("metadata.")) {
@@ -179,6 +188,7 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
             "from" => once(&mut filter.from, name, read_bound(name, value)?)?,
             "to" => once(&mut filter.to, name, read_bound(name, value)?)?,
             "limit" => once(&mut limit, name, read_limit(value)?)?,
+            "budget" => once(&mut budget, name, read_budget(value)?)?,
             "cursor" => once(&mut cursor, name, read_cursor(value)?)?,
             _ => match name.strip_prefix("metadata.") {
                 Some(path) => filter.metadata.push(read_metadata(name, path, value)?),
@@ -196,7 +206,7 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
     filter.levels.sort();
     filter.levels.dedup();
     let asked_at = cursor.map_or(now, |cursor: Cursor| cursor.asked_at);
-    let query = Query { filter, limit: limit.unwrap_or(LIMIT_DEFAULT), cursor, asked_at };
+    let query = Query { filter, limit: limit.unwrap_or(LIMIT_DEFAULT), cursor, asked_at, budget };
     match query.window() {
         Window { from: Some(from), to: Some(to) } if from > to => {
             Err(Fault::new("from", format!("`from` ({from}) is after `to` ({to})")))
@@ -218,6 +228,7 @@ fn is_known(name: &str) -> bool {
             | "from"
             | "to"
             | "limit"
+            | "budget"
             | "cursor"
     )
 }
@@ -281,6 +292,21 @@ fn read_limit(value: &str) -> Result<usize, Fault> {
     }
 }
 
+/// Milliseconds or seconds: `250ms`, `5s`.
+fn read_budget(value: &str) -> Result<Duration, Fault> {
+    let (digits, unit) = match value.strip_suffix("ms") {
+        Some(digits) => (digits, 1),
+        None => (value.strip_suffix('s').unwrap_or(""), 1_000),
+    };
+    let millis = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    millis.map(Duration::from_millis).filter(|budget| (BUDGET_MIN..=BUDGET_MAX).contains(budget)).ok_or_else(
+        || {
+            let seen: String = value.chars().take(40).collect();
+            Fault::new("budget", format!("a time from 1ms to 10s, like 250ms or 5s, is needed, got `{seen}`"))
+        },
+    )
+}
+
 fn read_cursor(value: &str) -> Result<Cursor, Fault> {
     Cursor::parse(value)
         .ok_or_else(|| Fault::new("cursor", "is not one of ours; start again from the first page"))
@@ -301,7 +327,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_filter_is_a_link_and_a_link_is_a_filter(filter in a_filter(), limit in 1_usize..=1000) {
-            let query = Query { filter, limit, cursor: None, asked_at: NOW };
+            let query = Query { filter, limit, cursor: None, asked_at: NOW, budget: None };
             let params = query.params();
             let text = encode(params.iter().map(|(n, v)| (n.as_str(), v.as_str())));
             prop_assert_eq!(read_text(text.strip_prefix('?').unwrap_or("")), Ok(query));

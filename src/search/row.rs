@@ -1,11 +1,11 @@
-//! One row of `logs`. In: what Postgres returned. Out: typed fields, and the JSON of a record in the shape in which it came in.
+//! One row of `records`. In: what Postgres returned. Out: typed fields, and the JSON of a record in the shape in which it came in.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{cursor::Position, error::SearchError, statement::Time};
-use crate::record::{Level, Timestamp};
+use crate::record::{Level, Timestamp, packed};
 
 /// A stored record; absent fields are left out of its JSON.
 #[derive(Debug, Serialize)]
@@ -41,6 +41,13 @@ impl Row {
         let internal = |cause: String| SearchError::Internal { cause };
         let level: i16 = row.try_get("level")?;
         let metadata: Option<String> = row.try_get("metadata")?;
+        let id = |column: &str| {
+            let packed: Option<&[u8]> = row.try_get(column)?;
+            let text = |packed| {
+                packed::unpack(packed).ok_or_else(|| internal(format!("a row has a broken {column}")))
+            };
+            packed.map(text).transpose()
+        };
         Ok(Self {
             id: row.try_get("id")?,
             timestamp: row.try_get::<_, Time>("timestamp")?.0,
@@ -48,8 +55,8 @@ impl Row {
                 .ok_or_else(|| internal(format!("a row has the level {level}")))?,
             message: row.try_get("message")?,
             resource_id: row.try_get("resource_id")?,
-            trace_id: row.try_get("trace_id")?,
-            span_id: row.try_get("span_id")?,
+            trace_id: id("trace_id")?,
+            span_id: id("span_id")?,
             commit: row.try_get("commit")?,
             metadata: metadata
                 .map(RawValue::from_string)

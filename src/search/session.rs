@@ -1,34 +1,38 @@
-//! One connection for the length of one search. In: statements. Out: rows, all seen by one snapshot. Each statement has a timeout that
-//! the server enforces; when the client leaves, the session is dropped in mid-statement, cancels it there and gives the connection up,
-//! because a cancellation that comes late would hit whoever has the connection next.
+//! One connection for the length of one search. In: statements. Out: rows, all seen by one snapshot, which begins with what the index
+//! holds in it. Each statement has a timeout that the server enforces; a savepoint keeps the snapshot when one runs into it. When the
+//! client leaves, the session is dropped in mid-statement, cancels it there and gives the connection up, because a cancellation that
+//! comes late would hit whoever has the connection next.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::Object;
 use futures_util::future;
 use tokio_postgres::{NoTls, Row, error::SqlState, types::ToSql};
 
-use super::{error::SearchError, statement::Statement};
+use super::{State, catalogue::Snapshot, error::SearchError, statement::Statement};
 
-/// The order of the index (timestamp, id) must feed every page, so that it stops at the row it needs; sorting a chunk never pays.
+/// Rows are found through the index on `block`, whatever the statistics say; ORDER BY stands outside of what is fetched.
 const BEGIN: &str = "\
 begin isolation level repeatable read read only;
 set local enable_seqscan = off;
-set local enable_bitmapscan = off;
-set local enable_sort = off;";
+set local jit = off;
+savepoint before";
 
 /// How much longer than its statement's timeout a server may be silent; then it is away, whatever TCP says.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// What a statement gets at least, so that there is an answer.
+const TIME_MIN: Duration = Duration::from_millis(50);
 
 pub struct Session {
     /// None only while it is dropped.
     client: Option<Object>,
-    begun: bool,
+    /// When the search ends, whatever it has.
+    pub deadline: Instant,
 }
 
 /// What a statement ran into.
 pub enum Stopped {
-    /// Its timeout; the snapshot is gone, the next statement takes a new one.
+    /// Its timeout; the snapshot stays.
     TimedOut,
     Failed(SearchError),
 }
@@ -42,19 +46,39 @@ impl From<Stopped> for SearchError {
     }
 }
 
+impl From<SearchError> for Stopped {
+    fn from(error: SearchError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<tokio_postgres::Error> for Stopped {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 impl Session {
-    pub async fn open(pool: &Pool) -> Result<Self, SearchError> {
-        Ok(Self { client: Some(pool.get().await?), begun: false })
+    /// Takes a connection and a snapshot.
+    pub async fn open(state: &State, deadline: Instant) -> Result<(Self, Snapshot), SearchError> {
+        let session = Self { client: Some(state.pool.get().await?), deadline };
+        let begun = state.catalogue.begin(session.client(), BEGIN);
+        match tokio::time::timeout(SILENCE_MAX, begun).await {
+            Ok(snapshot) => Ok((session, snapshot?)),
+            Err(_) => Err(SearchError::unavailable("Postgres does not answer")),
+        }
+    }
+
+    /// Runs one statement within the rest of the search's time.
+    pub async fn statement(&mut self, statement: &Statement) -> Result<Vec<Row>, Stopped> {
+        self.query(statement, self.deadline.saturating_duration_since(Instant::now())).await
     }
 
     /// Runs one statement within `timeout`: one round trip, the settings travel in front of it.
     pub async fn query(&mut self, statement: &Statement, timeout: Duration) -> Result<Vec<Row>, Stopped> {
-        let client = self.client.as_ref().expect("the client stays until the end");
-        let begin = if self.begun { "" } else { BEGIN };
-        // From here on a drop finds an open transaction.
-        self.begun = true;
-        let settings =
-            format!("{begin}set local statement_timeout = {}", timeout.as_millis().clamp(1, 60_000));
+        let client = self.client();
+        let timeout = timeout.max(TIME_MIN);
+        let settings = format!("set local statement_timeout = {}", timeout.as_millis().clamp(1, 60_000));
         let typed: Vec<_> = statement.values.iter().map(|value| value.typed()).collect();
         let values: Vec<_> =
             typed.iter().map(|(value, kind)| (value.as_ref() as &(dyn ToSql + Sync), kind.clone())).collect();
@@ -66,8 +90,7 @@ impl Session {
         match set.and(rows) {
             Ok(rows) => Ok(rows),
             Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
-                client.batch_execute("rollback").await.map_err(|error| Stopped::Failed(error.into()))?;
-                self.begun = false;
+                client.batch_execute("rollback to before").await?;
                 Err(Stopped::TimedOut)
             }
             Err(error) => Err(Stopped::Failed(error.into())),
@@ -77,21 +100,19 @@ impl Session {
     /// Ends the snapshot and gives the connection back.
     pub async fn close(mut self) {
         let Some(client) = &self.client else { return };
-        if !self.begun {
-            return;
-        }
         if let Ok(Ok(())) = tokio::time::timeout(SILENCE_MAX, client.batch_execute("rollback")).await {
-            self.begun = false;
+            drop(self.client.take());
         }
+    }
+
+    fn client(&self) -> &Object {
+        self.client.as_ref().expect("the client stays until the end")
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         let Some(client) = self.client.take() else { return };
-        if !self.begun {
-            return;
-        }
         let client = Object::take(client);
         let token = client.cancel_token();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -1,52 +1,36 @@
-//! The only place that assembles SQL from a filter. In: a [`Filter`] and where to read. Out: statement text and its parameters. A value
+//! The statements of a search. In: a tree of conditions and where to read. Out: statement text and its parameters. A value
 //! never stands in the text, so the number of different texts is bounded by the shapes of filters, not by what people type. Pure.
+
+use uuid::Uuid;
 
 use super::{
     cursor::{Direction, Position},
-    filter::Filter,
+    expr::Expr,
     statement::{Statement, Value},
 };
 use crate::record::Timestamp;
 
-/// Rows to read: a time range and the place behind which to begin.
-#[derive(Debug, Clone, Copy)]
-pub struct Span {
+/// Where hits may be and what is wanted of them.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// Name of the table.
+    pub leaf: String,
+    pub units: Vec<i32>,
     /// Inclusive.
     pub from: Timestamp,
     /// Exclusive.
     pub to: Timestamp,
+    /// The place behind which to begin.
     pub after: Position,
     pub direction: Direction,
-}
-
-/// How much to take at most.
-#[derive(Debug, Clone, Copy)]
-pub struct Take {
-    /// Rows to read.
-    pub chunk: i64,
     /// Hits to return.
     pub hits: i64,
     /// Bytes of text and metadata; the hit that goes over is still returned.
     pub bytes: i64,
 }
 
-/// What a statement that finds hits returns, in this order; then `hits`, how many it found (it may return fewer for their bytes),
-/// and `rows_read`.
-const COLUMNS: &str =
-    "timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata, client_id";
-
-/// One row by its id: the milliseconds in front of the id say where it is.
-pub const ONE: &str = "\
-select timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata::text as metadata, client_id
-from logs
-where timestamp >= $1 and timestamp < $2 and id = $3";
-
-/// Leaves of a time range.
-pub const LEAVES: &str = "\
-select from_at, to_at
-from leaves
-where to_at > $1 and from_at < $2
-order by from_at";
+/// What of a row is read; `client_id` and the text of `metadata` come only for hits that are returned.
+const COLUMNS: &str = "timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata";
 
 /// Raises 2201B for what is no regular expression.
 pub const CHECK_REGEX: &str = "select '' ~ $1";
@@ -68,44 +52,46 @@ impl Builder {
         self.bind(Value::Text(text.into()))
     }
 
-    fn span(&mut self, span: Span) -> String {
-        let from = self.bind(Value::Time(span.from));
-        let to = self.bind(Value::Time(span.to));
-        let at = self.bind(Value::Time(span.after.timestamp));
-        let id = self.bind(Value::Id(span.after.id));
-        let compare = match span.direction {
+    fn place(&mut self, reading: &Reading) -> String {
+        let units = self.bind(Value::Numbers(reading.units.clone()));
+        let from = self.bind(Value::Time(reading.from));
+        let to = self.bind(Value::Time(reading.to));
+        let at = self.bind(Value::Time(reading.after.timestamp));
+        let id = self.bind(Value::Id(reading.after.id));
+        let compare = match reading.direction {
             Direction::Older => "<",
             Direction::Newer => ">",
         };
-        format!("timestamp >= {from} and timestamp < {to} and (timestamp, id) {compare} ({at}, {id})")
+        format!(
+            "s.block = any ({units}) and s.timestamp >= {from} and s.timestamp < {to} and (s.timestamp, s.id) {compare} ({at}, {id})"
+        )
     }
 }
 
-/// Reads at most `take.chunk` rows in order and stops at the last hit it needs: the numbered sub-select is fed lazily by the index
-/// (timestamp, id), so `rows_read` is what was really read.
-pub fn hits(filter: &Filter, span: Span, take: Take) -> Statement {
+/// Hits in some units, in order. The units are fetched by their index inside of an `offset 0`, or the planner walks through time
+/// instead. `hits` says how many there are, up to `reading.hits`; those beyond `reading.bytes` do not come.
+pub fn hits(expr: &Expr, reading: &Reading) -> Statement {
     let mut builder = Builder::default();
-    let order = order(span.direction);
-    let place = builder.span(span);
-    let chunk = builder.bind(Value::Count(take.chunk));
-    let conditions = builder.predicate(&filter.expr());
-    let hits = builder.bind(Value::Count(take.hits));
-    let bytes = builder.bind(Value::Count(take.bytes));
+    let order = order(reading.direction);
+    let place = builder.place(reading);
+    let conditions = builder.predicate(expr);
+    let hits = builder.bind(Value::Count(reading.hits));
+    let bytes = builder.bind(Value::Count(reading.bytes));
     let text = format!(
         "\
-select {COLUMNS}, hits, rows_read
+select timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata, hits,
+  (select n.client_id from record_names n where n.id = b.id) as client_id
 from (
-  select h.*, count(*) over () as hits, max(n) over () as rows_read, {size} as bytes_before
+  select h.*, count(*) over () as hits, {size} as bytes_before
   from (
-    select s.timestamp, s.id, s.level, s.resource_id, s.trace_id, s.span_id, s.\"commit\", s.message, s.metadata::text as metadata, s.client_id, s.n
+    select timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata::text as metadata
     from (
-      select {COLUMNS}, row_number() over (order by {order}) as n
-      from logs
+      select {COLUMNS}
+      from \"{leaf}\" s
       where {place}
-      order by {order}
-      limit {chunk}
-    ) s
-    where {conditions}
+        and {conditions}
+      offset 0
+    ) f
     order by {order}
     limit {hits}
   ) h
@@ -113,68 +99,56 @@ from (
 where bytes_before < {bytes}
 order by {order}",
         size = size_before(order),
+        leaf = reading.leaf,
     );
     Statement { text, values: builder.values }
 }
 
-/// Where the chunk that [`hits`] read has its end, and how many rows it has; no row if there are none.
-pub fn chunk_end(span: Span, chunk: i64) -> Statement {
-    let mut builder = Builder::default();
-    let order = order(span.direction);
-    let place = builder.span(span);
-    let chunk = builder.bind(Value::Count(chunk));
-    let text = format!(
-        "\
-select timestamp, id, n
-from (
-  select timestamp, id, row_number() over (order by {order}) as n
-  from logs
-  where {place}
-  order by {order}
-  limit {chunk}
-) s
-order by n desc
-limit 1"
-    );
-    Statement { text, values: builder.values }
+/// How many rows some units of a leaf have.
+pub fn count_rows(leaf: &str, units: Vec<i32>) -> Statement {
+    let text = format!("select count(*) from \"{leaf}\" where block = any ($1)");
+    Statement { text, values: vec![Value::Numbers(units)] }
 }
 
-/// Rows of one trace, which has an index of its own: reads all of them up to `take.chunk`, then filters. The first row always comes,
-/// with the number of rows read, and without a hit its other columns are null. The time bounds stand outside: beside trace_id, and
-/// before a leaf has statistics, Postgres reads the whole time index for them (255 ms instead of 0.1 at 1M rows).
-pub fn trace_hits(filter: &Filter, trace_id: &str, span: Span, take: Take) -> Statement {
-    let mut builder = Builder::default();
-    let order = order(span.direction);
-    let trace_id = builder.text(trace_id);
-    let place = builder.span(span);
-    let chunk = builder.bind(Value::Count(take.chunk));
-    let conditions = builder.predicate(&filter.expr());
-    let hits = builder.bind(Value::Count(take.hits));
-    let bytes = builder.bind(Value::Count(take.bytes));
+/// One record by its id, among the units that can hold it.
+pub fn one(leaf: &str, units: Vec<i32>, id: Uuid) -> Statement {
     let text = format!(
         "\
-with t as materialized (
-  select {COLUMNS}
-  from logs
-  where trace_id = {trace_id}
-  limit {chunk}
-)
-select {COLUMNS}, coalesce(hits, 0) as hits, rows_read
-from (select count(*) as rows_read from t) r
-left join (
-  select h.*, count(*) over () as hits, {size} as bytes_before
-  from (
-    select s.timestamp, s.id, s.level, s.resource_id, s.trace_id, s.span_id, s.\"commit\", s.message, s.metadata::text as metadata, s.client_id
-    from t s
-    where {place} and {conditions}
-    order by {order}
-    limit {hits}
-  ) h
-) b on bytes_before < {bytes}
-order by {order}",
-        size = size_before(order),
+select timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata::text as metadata,
+  (select n.client_id from record_names n where n.id = s.id) as client_id
+from \"{leaf}\" s
+where block = any ($1) and id = $2"
     );
-    Statement { text, values: builder.values }
+    Statement { text, values: vec![Value::Numbers(units), Value::Id(id)] }
+}
+
+/// Directories of groups (leaf, number).
+pub fn directories(groups: impl Iterator<Item = (i32, i32)>) -> Statement {
+    let (leaves, numbers) = groups.unzip();
+    let text = "\
+select g.leaf, g.grp, g.directory
+from unnest($1, $2) as u (leaf, grp)
+join groups g using (leaf, grp)";
+    Statement { text: text.to_owned(), values: vec![Value::Numbers(leaves), Value::Numbers(numbers)] }
+}
+
+/// Slices of groups (leaf, number): those of single bits and those of whole bytes of a signature. substring() on a value that is
+/// stored out of line and not compressed fetches the chunks it needs and no others.
+pub fn slices(groups: impl Iterator<Item = (i32, i32)>, bits: &[u16], bytes: &[u16]) -> Statement {
+    let (leaves, numbers) = groups.unzip();
+    let text = "\
+select g.leaf, g.grp, p.place, p.is_byte,
+  substring(g.slices from p.place * (case when p.is_byte then 8 else 1 end) * g.width + 1 for (case when p.is_byte then 8 else 1 end) * g.width) as slice
+from unnest($1, $2) as u (leaf, grp)
+join groups g using (leaf, grp)
+cross join (
+  select place, false as is_byte from unnest($3) as b (place)
+  union all
+  select place, true from unnest($4) as b (place)
+) p";
+    let places = |places: &[u16]| Value::Numbers(places.iter().map(|place| i32::from(*place)).collect());
+    let values = vec![Value::Numbers(leaves), Value::Numbers(numbers), places(bits), places(bytes)];
+    Statement { text: text.to_owned(), values }
 }
 
 fn order(direction: Direction) -> &'static str {
@@ -193,39 +167,27 @@ fn size_before(order: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::filter::{Match, tests::a_filter};
+    use crate::search::expr::tests::an_expr;
     use proptest::prelude::*;
-    use uuid::Uuid;
-
-    const SPAN: Span = Span {
-        from: Timestamp(0),
-        to: Timestamp(1),
-        after: Position { timestamp: Timestamp(1), id: Uuid::nil() },
-        direction: Direction::Older,
-    };
-    const TAKE: Take = Take { chunk: 1000, hits: 51, bytes: 8 << 20 };
-
-    fn marked(text: &str) -> Match {
-        Match::Exact(format!("MARK{text}"))
-    }
 
     proptest! {
         #[test]
-        fn a_value_never_stands_in_the_text(filter in a_filter(), text in "[^\\x00]{1,20}", path in "[^\\x00]{1,20}") {
-            let filter = Filter {
-                message: filter.message.map(|m| format!("MARK{m}")),
-                regex: Some(format!("MARK{text}")),
-                resource_id: Some(marked(&text)),
-                metadata: vec![(format!("MARK{path}"), marked(&text))],
-                ..filter
+        fn every_value_has_a_name_in_the_text(expr in an_expr()) {
+            let reading = Reading {
+                leaf: "records_20260101t000000".into(),
+                units: vec![1, 2],
+                from: Timestamp(0),
+                to: Timestamp(1),
+                after: Position { timestamp: Timestamp(1), id: Uuid::nil() },
+                direction: Direction::Older,
+                hits: 51,
+                bytes: 8 << 20,
             };
-            for statement in [hits(&filter, SPAN, TAKE), trace_hits(&filter, "MARK", SPAN, TAKE)] {
-                prop_assert!(!statement.text.contains("MARK"));
-                prop_assert!(statement.text.is_ascii());
-                for at in 1..=statement.values.len() {
-                    let name = format!("${at}");
-                    prop_assert!(statement.text.contains(&name));
-                }
+            let statement = hits(&expr, &reading);
+            prop_assert!(statement.text.is_ascii());
+            for at in 1..=statement.values.len() {
+                let name = format!("${at}");
+                prop_assert!(statement.text.contains(&name));
             }
         }
     }

@@ -39,6 +39,7 @@ pub enum Value {
     Time(Timestamp),
     Id(Uuid),
     Levels(Vec<i16>),
+    Numbers(Vec<i32>),
     Count(i64),
 }
 
@@ -51,6 +52,7 @@ impl Value {
             Self::Time(at) => (Box::new(Time(*at)), Type::TIMESTAMPTZ),
             Self::Id(id) => (Box::new(id), Type::UUID),
             Self::Levels(levels) => (Box::new(levels), Type::INT2_ARRAY),
+            Self::Numbers(numbers) => (Box::new(numbers), Type::INT4_ARRAY),
             Self::Count(count) => (Box::new(count), Type::INT8),
         }
     }

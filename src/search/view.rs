@@ -261,6 +261,12 @@ impl Problem {
                 "Not one row could be read within the time budget. A simpler regex or another filter may help.".to_owned(),
                 retry,
             ),
+            SearchError::LeafGone => (
+                "slow",
+                "Records were dropped",
+                "Old records were dropped while this search read them. Try again: the next one does not see them.".to_owned(),
+                retry,
+            ),
             SearchError::Unavailable { .. } => (
                 "problem",
                 "The database cannot be reached",

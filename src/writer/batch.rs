@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     queue::MessageKey,
-    record::rows::{RowMeta, Rows},
+    record::rows::{RowMeta, RowText, Rows},
 };
 
 /// Rows of one batch; one message may hold as many.
@@ -104,6 +104,16 @@ impl Batch {
 
     pub fn row(&self, entry: Entry) -> &[u8] {
         self.messages[entry.0].rows.row(self.meta(entry))
+    }
+
+    pub fn text(&self, entry: Entry) -> RowText<'_> {
+        self.messages[entry.0].rows.text(self.meta(entry))
+    }
+
+    /// Id and the client's own name of a row that has one.
+    pub fn name(&self, entry: Entry) -> Option<(Uuid, &str)> {
+        let name = self.messages[entry.0].rows.name(entry.1)?;
+        Some((self.meta(entry).id.0, name))
     }
 
     /// Marks a row that Postgres refuses; if it came from the topic, its line becomes a dead letter.

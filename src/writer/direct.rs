@@ -8,7 +8,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     batch::{Batch, BatchMessage},
     error::Failure,
-    store::Store,
+    store::{self, Store},
 };
 use crate::{
     health::{Health, Trouble},
@@ -25,7 +25,12 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// Runs until all senders are gone and everything taken is answered.
 pub async fn run(receiver: Arc<DirectReceiver>, mut store: Store, health: Arc<Health>) {
-    while let Some(submissions) = receiver.batch().await {
+    loop {
+        let Ok(submissions) = tokio::time::timeout(store::IDLE_CHECK, receiver.batch()).await else {
+            store.sign_idle().await;
+            continue;
+        };
+        let Some(submissions) = submissions else { break };
         let (mut batch, replies, deadline) = unpack(submissions);
         match store_within(&mut store, &mut batch, deadline, &health).await {
             Ok(()) => {
@@ -42,6 +47,7 @@ pub async fn run(receiver: Arc<DirectReceiver>, mut store: Store, health: Arc<He
             }
         }
     }
+    store.close().await;
 }
 
 fn unpack(submissions: Vec<Submission>) -> (Batch, Vec<oneshot::Sender<Outcome>>, Instant) {

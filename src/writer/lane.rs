@@ -22,7 +22,7 @@ use tokio::{
 use super::{
     batch::{Advance, BYTES_MAX, Batch, BatchMessage, DeadLetter, Origin, ROWS_MAX},
     error::Failure,
-    store::Store,
+    store::{self, Store},
 };
 use crate::{
     health::{Health, Trouble},
@@ -215,7 +215,12 @@ impl Collector {
 
 impl Storer {
     pub async fn run(mut self) {
-        while let Some(work) = self.work.recv().await {
+        loop {
+            let Ok(work) = timeout(store::IDLE_CHECK, self.work.recv()).await else {
+                self.store.sign_idle().await;
+                continue;
+            };
+            let Some(work) = work else { break };
             match work {
                 Work::Claimed { partition, epoch } => {
                     self.epochs.insert(partition, epoch);
@@ -227,6 +232,7 @@ impl Storer {
                 }
             }
         }
+        self.store.close().await;
     }
 
     /// Tries until the batch is stored, or no longer ours.

@@ -1,4 +1,4 @@
-//! Leaves: the time ranges in which the table `logs` is kept. In: the time of a row. Out: the leaf that holds it, made before the
+//! Leaves: the time ranges in which the table `records` is kept. In: the time of a row. Out: the leaf that holds it, made before the
 //! first row that needs it. Leaves never overlap: the database clips what is wanted against the neighbours.
 
 use std::{
@@ -24,6 +24,8 @@ const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// One leaf: rows with `from <= timestamp < to`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
+    /// What the index calls it.
+    pub number: i32,
     pub name: String,
     pub from: Timestamp,
     pub to: Timestamp,
@@ -59,12 +61,13 @@ impl Leaves {
     /// Makes the leaf of a row, or learns of it from the database.
     pub async fn ensure(&self, client: &Client, at: Timestamp) -> Result<Arc<Leaf>, tokio_postgres::Error> {
         let (from, to) = wanted(at.datetime(), Utc::now(), self.rows_per_second());
-        let statement = "select name, from_at, to_at from ensure_leaf($1, $2, $3)";
+        let statement = "select leaf, name, from_at, to_at from ensure_leaf($1, $2, $3)";
         let row = client.query_one(statement, &[&at.datetime(), &from, &to]).await?;
         let leaf = Arc::new(Leaf {
-            name: row.get(0),
-            from: row.get::<_, DateTime<Utc>>(1).into(),
-            to: row.get::<_, DateTime<Utc>>(2).into(),
+            number: row.get(0),
+            name: row.get(1),
+            from: row.get::<_, DateTime<Utc>>(2).into(),
+            to: row.get::<_, DateTime<Utc>>(3).into(),
         });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let place = known.partition_point(|other| other.from < leaf.from);

@@ -1,43 +1,33 @@
 //! One Postgres connection that writes batches. In: a [`Batch`]. Out: committed, or a [`Failure`] that says what is certain.
 //!
-//! One transaction a batch: the rows by binary COPY, straight into the leaf when they fall into few; then, as one message to the
-//! server, `advance()` and COMMIT. What `advance` locks (offsets, keys) is thus held only while the server commits: a writer that is
+//! One transaction a batch: the rows by binary COPY, straight into the leaf when they fall into few, and the signatures of the blocks
+//! they complete; then, as one message to the server, what the index and the counts change, `advance()` and COMMIT. What `advance` locks (offsets, keys) is thus held only while the server commits: a writer that is
 //! paused in mid-COPY blocks nobody, and when it wakes up it is refused and its rows are rolled back.
 
 use std::{
-    collections::{HashMap, HashSet},
-    fmt::Write,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
-use chrono::{DateTime, Utc};
-use futures_util::SinkExt;
-use tokio_postgres::{Client, CopyInSink, Statement};
-use uuid::Uuid;
-
 use super::{
-    batch::{Batch, BatchMessage, Entry},
+    batch::{Batch, BatchMessage},
     error::{Failure, Phase, classify, describe},
-    leaves::{Leaf, Leaves},
+    finish,
+    leaves::Leaves,
+    place,
+    session::Session,
+    settle,
 };
 use crate::{
     db,
+    index::block::{Blocks, Changes},
     metrics::{Metrics, Reason},
-    record::{RecordId, Timestamp, rows},
 };
 
-/// Bytes handed to the driver at once; it passes each chunk over a channel of capacity 1.
-const CHUNK_BYTES: usize = 256 << 10;
-/// Up to so many leaves each get a COPY of their own; beyond, one COPY goes through the parent, which costs 5-15 %.
-const LEAVES_DIRECT_MAX: usize = 4;
-/// More rows at fault in one batch mean that the schema is, not the rows.
-const ROWS_AT_FAULT_MAX: usize = 100;
 /// Times a batch is sorted out anew before it is given back.
 const ATTEMPTS_MAX: usize = 8;
-/// Prepared COPY statements a connection keeps.
-const STATEMENTS_MAX: usize = 256;
+/// How often a writer that has nothing to write looks for blocks that wait.
+pub const IDLE_CHECK: Duration = Duration::from_secs(15);
 
 /// What all stores of a process share.
 #[derive(Clone)]
@@ -50,13 +40,15 @@ pub struct Shared {
 
 /// A connection, made when it is needed and thrown away when it fails.
 pub struct Store {
-    shared: Shared,
+    pub(super) shared: Shared,
     session: Option<Session>,
 }
 
-struct Session {
-    client: Client,
-    copies: HashMap<String, Statement>,
+/// Which blocks a batch signs beside those that are complete.
+#[derive(Clone, Copy)]
+enum Closing {
+    Idle,
+    All,
 }
 
 impl Store {
@@ -68,9 +60,8 @@ impl Store {
     /// Postgres refuses are marked, and in Kafka mode become dead letters of the same transaction.
     pub async fn write(&mut self, batch: &mut Batch) -> Result<(), Failure> {
         let started = Instant::now();
-        let mut suspicious = false;
         for _ in 0..ATTEMPTS_MAX {
-            let failure = match self.attempt(batch, suspicious).await {
+            let failure = match self.attempt(batch, Closing::Idle).await {
                 Ok(rows) => {
                     self.count(batch, rows, started);
                     return Ok(());
@@ -81,8 +72,7 @@ impl Store {
             match failure {
                 Failure::Repeated => {
                     self.count_retry("repeated");
-                    self.mark_repeated(batch).await?;
-                    suspicious = true;
+                    settle::mark_repeated(self.session().await?, batch).await?;
                 }
                 Failure::LeafGone => {
                     self.count_retry("leaf gone");
@@ -90,12 +80,36 @@ impl Store {
                 }
                 Failure::RowAtFault { .. } => {
                     self.count_retry("row at fault");
-                    self.mark_refused(batch).await?;
+                    settle::mark_refused(self, batch).await?;
                 }
                 other => return Err(other),
             }
         }
         Err(Failure::NotStored(format!("the batch could not be sorted out in {ATTEMPTS_MAX} attempts")))
+    }
+
+    /// Signs blocks that have waited for a row for too long; for the times when there is nothing to write.
+    pub async fn sign_idle(&mut self) {
+        let blocks = self.session.as_ref().and_then(Session::blocks);
+        if blocks.is_some_and(Blocks::has_idle) {
+            self.sign(Closing::Idle).await;
+        }
+    }
+
+    /// Signs all blocks: the writer ends.
+    pub async fn close(mut self) {
+        let blocks = self.session.as_ref().and_then(Session::blocks);
+        if blocks.is_some_and(Blocks::has_open) {
+            self.sign(Closing::All).await;
+        }
+    }
+
+    /// What cannot be signed here stays listed as open, for the sealer.
+    async fn sign(&mut self, closing: Closing) {
+        if let Err(failure) = self.attempt(&mut Batch::default(), closing).await {
+            log::debug!("blocks are left to the sealer: {failure:?}");
+            self.roll_back().await;
+        }
     }
 
     /// After an unknown COMMIT in Kafka mode: raises the epochs, which waits for the old transaction and shuts it out, and reads
@@ -144,7 +158,7 @@ impl Store {
         }
     }
 
-    async fn session(&mut self) -> Result<&mut Session, Failure> {
+    pub(super) async fn session(&mut self) -> Result<&mut Session, Failure> {
         if self.session.as_ref().is_none_or(|session| session.client.is_closed()) {
             let mut config = self.shared.config.clone();
             config.application_name(super::APPLICATION_NAME);
@@ -152,185 +166,46 @@ impl Store {
                 Failure::NotStored(format!("cannot reach Postgres: {}", describe(&error)))
             };
             let client = db::connect(&config).await.map_err(away)?;
-            self.session = Some(Session { client, copies: HashMap::new() });
+            self.session = Some(Session::new(client));
         }
         Ok(self.session.as_mut().expect("a session was just made"))
     }
 
-    async fn roll_back(&mut self) {
+    pub(super) async fn roll_back(&mut self) {
         let Some(session) = &self.session else { return };
         if session.client.is_closed() || session.client.batch_execute("rollback").await.is_err() {
             self.session = None;
         }
     }
 
-    async fn attempt(&mut self, batch: &mut Batch, suspicious: bool) -> Result<usize, Failure> {
-        self.skip_stored(batch, suspicious).await?;
-        let entries = batch.entries();
-        let finish = finish_sql(&self.shared.topic, batch);
-        let groups = self.group_by_leaf(batch, entries).await?;
-        let rows = groups.iter().map(|(_, entries)| entries.len()).sum();
-        let topic = self.shared.topic.clone();
+    async fn attempt(&mut self, batch: &mut Batch, closing: Closing) -> Result<usize, Failure> {
+        let shared = self.shared.clone();
         let session = self.session().await?;
         let before = |error: tokio_postgres::Error| classify(&error, Phase::BeforeCommit);
+        // 1. What is stored already is left out; the rest gets its places.
+        settle::skip_stored(session, batch).await?;
+        let mut blocks = session.take_blocks().await?;
+        let mut changes = Changes::default();
+        let groups = place::by_leaf(&shared.leaves, &session.client, batch, batch.entries()).await?;
+        let targets = place::into_blocks(&session.client, batch, groups, &mut blocks, &mut changes).await?;
+        match closing {
+            Closing::Idle => blocks.finish(&mut changes),
+            Closing::All => blocks.close_all(&mut changes),
+        }
+        // 2. Rows and signatures.
         session.client.batch_execute("begin").await.map_err(before)?;
-        for (table, entries) in &groups {
-            session.copy(table, batch, entries).await.map_err(before)?;
+        for target in &targets {
+            session.copy_rows(batch, target).await.map_err(before)?;
         }
-        for letter in &batch.dead_letters {
-            let statement = "insert into dead_letters (topic, partition, \"offset\", index, sqlstate, reason, raw) \
-                values ($1, $2, $3, $4, $5, $6, $7)";
-            let index = letter.index as i32;
-            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
-                &topic,
-                &letter.partition,
-                &letter.offset,
-                &index,
-                &letter.sqlstate,
-                &letter.reason,
-                &letter.raw,
-            ];
-            session.client.execute(statement, &values).await.map_err(before)?;
-        }
+        session.copy_signatures(&changes).await.map_err(before)?;
+        session.insert_names(batch).await.map_err(before)?;
+        session.insert_dead_letters(&shared.topic, batch).await.map_err(before)?;
+        // 3. The index, the counts, offsets and keys, and COMMIT, in one message.
+        let counts = place::minute_counts(batch, &targets);
+        let finish = finish::sql(&shared.topic, batch, &changes, blocks.writer, &counts);
         session.client.batch_execute(&finish).await.map_err(|error| classify(&error, Phase::Commit))?;
-        Ok(rows)
-    }
-
-    /// Rows by target table, within it sorted by level: free, and it keeps rows of a level together on the page.
-    async fn group_by_leaf(
-        &mut self,
-        batch: &Batch,
-        entries: Vec<Entry>,
-    ) -> Result<Vec<(String, Vec<Entry>)>, Failure> {
-        let leaves = self.shared.leaves.clone();
-        let mut groups: Vec<(Arc<Leaf>, Vec<Entry>)> = Vec::new();
-        for entry in entries {
-            let at = batch.meta(entry).timestamp;
-            if let Some((_, entries)) = groups.iter_mut().find(|(leaf, _)| leaf.from <= at && at < leaf.to) {
-                entries.push(entry);
-                continue;
-            }
-            let leaf = match leaves.find(at) {
-                Some(leaf) => leaf,
-                None => {
-                    let session = self.session().await?;
-                    let made = leaves.ensure(&session.client, at).await;
-                    made.map_err(|error| match classify(&error, Phase::BeforeCommit) {
-                        Failure::RowAtFault { reason, .. } => Failure::NotStored(reason),
-                        failure => failure,
-                    })?
-                }
-            };
-            groups.push((leaf, vec![entry]));
-        }
-        let mut tables: Vec<(String, Vec<Entry>)> = if groups.len() > LEAVES_DIRECT_MAX {
-            vec![("logs".to_owned(), groups.into_iter().flat_map(|(_, entries)| entries).collect())]
-        } else {
-            // In one order for all writers, so that two of them cannot wait for each other.
-            groups.sort_by_key(|(leaf, _)| leaf.from);
-            groups.into_iter().map(|(leaf, entries)| (leaf.name.clone(), entries)).collect()
-        };
-        for (_, entries) in &mut tables {
-            entries.sort_by_key(|entry| batch.meta(*entry).level);
-        }
-        Ok(tables)
-    }
-
-    /// Marks rows whose record is stored already: of equal (timestamp, id) the first in the batch stays, if the table has none. Only
-    /// rows that the client has named can be such, or any row after a unique violation.
-    async fn skip_stored(&mut self, batch: &mut Batch, suspicious: bool) -> Result<(), Failure> {
-        let named: Vec<Entry> =
-            batch.entries().into_iter().filter(|entry| suspicious || batch.meta(*entry).named).collect();
-        if named.is_empty() {
-            return Ok(());
-        }
-        let identity = |entry: &Entry| (batch.meta(*entry).timestamp, batch.meta(*entry).id);
-        let times: Vec<DateTime<Utc>> = named.iter().map(|entry| identity(entry).0.datetime()).collect();
-        let ids: Vec<Uuid> = named.iter().map(|entry| identity(entry).1.0).collect();
-        let statement = "select l.timestamp, l.id from unnest($1::timestamptz[], $2::uuid[]) as u (t, i) \
-            join logs l on l.timestamp = u.t and l.id = u.i where l.timestamp between $3 and $4";
-        let (first, last) = (times.iter().min().expect("not empty"), times.iter().max().expect("not empty"));
-        let session = self.session().await?;
-        let found = session.client.query(statement, &[&times, &ids, first, last]).await;
-        let found = found.map_err(|error| classify(&error, Phase::BeforeCommit))?;
-        let mut stored: HashSet<(Timestamp, RecordId)> =
-            found.iter().map(|row| (row.get::<_, DateTime<Utc>>(0).into(), RecordId(row.get(1)))).collect();
-        let again: Vec<Entry> =
-            named.iter().filter(|entry| !stored.insert(identity(entry))).copied().collect();
-        for (message, row) in again {
-            batch.messages[message].stored_before.push(row);
-        }
-        Ok(())
-    }
-
-    /// Marks messages whose key is stored already with as many records.
-    async fn mark_repeated(&mut self, batch: &mut Batch) -> Result<(), Failure> {
-        let keys: Vec<Uuid> = batch.keys().map(|(key, _)| key.key).collect();
-        let statement = "select tenant, key, part, body_hash, records from ingest_keys where key = any ($1)";
-        let session = self.session().await?;
-        let rows = session.client.query(statement, &[&keys]).await;
-        let rows = rows.map_err(|error| classify(&error, Phase::BeforeCommit))?;
-        let mut stored: HashMap<(i16, Uuid, i16, i64), usize> = rows
-            .iter()
-            .map(|row| ((row.get(0), row.get(1), row.get(2), row.get(3)), row.get::<_, i32>(4) as usize))
-            .collect();
-        for message in &mut batch.messages {
-            let Some(key) = &message.key else { continue };
-            let identity = (key.tenant, key.key, key.part, key.body_hash);
-            match stored.get(&identity) {
-                Some(records) if *records == message.rows.len() => message.repeated = true,
-                // The repeat holds other records than the first, because a timestamp came within 24 hours of our clock in between:
-                // each of its rows is looked up by id.
-                Some(_) => message.key_stored = true,
-                None => {
-                    stored.insert(identity, message.rows.len());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Finds the rows at fault by halving and rolling back, and marks them.
-    async fn mark_refused(&mut self, batch: &mut Batch) -> Result<(), Failure> {
-        let mut suspects = vec![batch.entries()];
-        let mut culprits = Vec::new();
-        while let Some(entries) = suspects.pop() {
-            let outcome = self.try_rows(batch, entries.clone()).await;
-            self.roll_back().await;
-            match outcome {
-                Ok(()) => {}
-                Err(Failure::RowAtFault { sqlstate, reason }) => match entries.as_slice() {
-                    [culprit] => culprits.push((*culprit, sqlstate, reason)),
-                    _ => {
-                        let (left, right) = entries.split_at(entries.len() / 2);
-                        suspects.extend([right.to_vec(), left.to_vec()]);
-                    }
-                },
-                Err(other) => return Err(other),
-            }
-            if culprits.len() > ROWS_AT_FAULT_MAX {
-                let (_, sqlstate, reason) = &culprits[0];
-                return Err(Failure::NotStored(format!(
-                    "more than {ROWS_AT_FAULT_MAX} rows of a batch are refused, so the schema is at fault: {reason} ({sqlstate})"
-                )));
-            }
-        }
-        for ((message, row), sqlstate, reason) in culprits {
-            log::error!("Postgres refuses a row that was accepted: {reason} ({sqlstate})");
-            batch.refuse((message, row), sqlstate, reason);
-        }
-        Ok(())
-    }
-
-    async fn try_rows(&mut self, batch: &Batch, entries: Vec<Entry>) -> Result<(), Failure> {
-        let groups = self.group_by_leaf(batch, entries).await?;
-        let session = self.session().await?;
-        let failed = |error: tokio_postgres::Error| classify(&error, Phase::BeforeCommit);
-        session.client.batch_execute("begin").await.map_err(failed)?;
-        for (table, entries) in &groups {
-            session.copy(table, batch, entries).await.map_err(failed)?;
-        }
-        Ok(())
+        session.put_back(blocks);
+        Ok(targets.iter().map(|target| target.rows.len()).sum())
     }
 
     /// Counts a batch that is committed.
@@ -353,73 +228,4 @@ impl Store {
     fn count_retry(&self, reason: &str) {
         self.shared.metrics.writer_retries.get_or_create(&Reason { reason: reason.to_owned() }).inc();
     }
-}
-
-impl Session {
-    async fn copy(
-        &mut self,
-        table: &str,
-        batch: &Batch,
-        entries: &[Entry],
-    ) -> Result<(), tokio_postgres::Error> {
-        let statement = match self.copies.get(table) {
-            Some(statement) => statement.clone(),
-            None => {
-                let text = format!("copy \"{table}\" ({}) from stdin (format binary)", rows::COLUMNS);
-                let statement = self.client.prepare(&text).await?;
-                if self.copies.len() >= STATEMENTS_MAX {
-                    self.copies.clear();
-                }
-                self.copies.insert(table.to_owned(), statement.clone());
-                statement
-            }
-        };
-        let sink: CopyInSink<Bytes> = self.client.copy_in(&statement).await?;
-        let mut sink = std::pin::pin!(sink);
-        let sent = async {
-            let mut chunk = BytesMut::with_capacity(CHUNK_BYTES + (8 << 10));
-            chunk.extend_from_slice(rows::HEADER);
-            for entry in entries {
-                chunk.extend_from_slice(batch.row(*entry));
-                if chunk.len() >= CHUNK_BYTES {
-                    sink.feed(chunk.split().freeze()).await?;
-                    chunk.reserve(CHUNK_BYTES + (8 << 10));
-                }
-            }
-            chunk.extend_from_slice(rows::TRAILER);
-            sink.feed(chunk.freeze()).await
-        }
-        .await;
-        // When the server has refused the data, its reason comes only now.
-        let finished = sink.finish().await;
-        finished.and(sent)
-    }
-}
-
-/// `advance()` and COMMIT as one message. Only numbers, UUIDs and the topic (checked by config.rs) are formatted into it.
-fn finish_sql(topic: &str, batch: &Batch) -> String {
-    fn array<T: std::fmt::Display>(sql: &mut String, kind: &str, values: impl Iterator<Item = T>) {
-        sql.push_str(", '{");
-        for (at, value) in values.enumerate() {
-            let comma = if at > 0 { "," } else { "" };
-            write!(sql, "{comma}{value}").expect("writing to a string succeeds");
-        }
-        write!(sql, "}}'::{kind}[]").expect("writing to a string succeeds");
-    }
-    let mut sql = format!("select advance('{topic}'");
-    let advances = || batch.advances.iter();
-    array(&mut sql, "int", advances().map(|advance| advance.partition));
-    array(&mut sql, "bigint", advances().map(|advance| advance.from));
-    array(&mut sql, "bigint", advances().map(|advance| advance.to));
-    array(&mut sql, "bigint", advances().map(|advance| advance.epoch));
-    let last_key = |key: Option<Uuid>| key.map_or_else(|| "null".to_owned(), |key| key.to_string());
-    array(&mut sql, "uuid", advances().map(|advance| last_key(advance.last_key)));
-    array(&mut sql, "smallint", batch.keys().map(|(key, _)| key.tenant));
-    array(&mut sql, "uuid", batch.keys().map(|(key, _)| key.key));
-    array(&mut sql, "smallint", batch.keys().map(|(key, _)| key.part));
-    array(&mut sql, "bigint", batch.keys().map(|(key, _)| key.body_hash));
-    array(&mut sql, "int", batch.keys().map(|(_, records)| records));
-    array(&mut sql, "bigint", batch.keys().map(|(key, _)| key.received_at.0));
-    sql.push_str("); commit");
-    sql
 }

@@ -102,7 +102,6 @@ async fn parallel_repeats_through_kafka() {
 async fn two_processes_share_the_keys() {
     let one = TestApp::plan().ready().await;
     let other = one.plan_again().ready().await;
-    one.drop_unique_index().await;
     for round in 0..20 {
         let (key, body) = (format!("round{round}"), many(&format!("round{round}"), 500));
         let answers =
@@ -116,7 +115,7 @@ async fn two_processes_share_the_keys() {
             }
         }
         assert!(!ids.is_empty() && ids.iter().all(|some| *some == ids[0]), "the same ids");
-        assert_eq!(one.database().rows().await, 1 + 500 * (round + 1), "round {round}");
+        assert_eq!(one.database().rows().await, 500 * (round + 1), "round {round}");
     }
     one.stop().await;
     other.stop().await;

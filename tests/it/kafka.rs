@@ -16,7 +16,7 @@ use crate::harness::{
 };
 
 /// The most rows of one transaction.
-const BATCH_ROWS: &str = "select max(n) from (select count(*) as n from logs group by xmin) as batches";
+const BATCH_ROWS: &str = "select max(n) from (select count(*) as n from records group by xmin) as batches";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_messages_that_any_tool_can_read() {
@@ -208,7 +208,7 @@ async fn a_message_that_comes_twice_is_stored_once() {
 async fn forbid_poison(app: &TestApp) {
     app.post_json(&named("first")).await.accepted(1);
     app.wait_rows(1).await;
-    let rule = "alter table logs add constraint no_poison check (message <> 'poison') not valid";
+    let rule = "alter table records add constraint no_poison check (message <> 'poison') not valid";
     app.database().connect().await.batch_execute(rule).await.expect("the table can be altered");
 }
 
@@ -288,7 +288,8 @@ async fn a_writer_that_slept_is_refused() {
     let door = TestApp::plan().kafka().roles("ingest").ready().await;
     let sleeper = door.plan_again().roles("write").ready().await;
     let other = door.plan_again().roles("write").ready().await;
-    door.drop_unique_index().await;
+    door.post_json(&named("first")).await.accepted(1);
+    door.wait_rows(1).await;
     let database = door.database().clone();
     let owners = "select count(distinct owner) from kafka_progress";
     eventually("both own partitions", seconds(60), async || {
@@ -347,7 +348,7 @@ async fn a_year_of_random_timestamps_makes_few_leaves() {
         app.wait_rows(2_000).await;
         let leaves = app.database().number("select count(*) from leaves").await;
         assert!((1..=36).contains(&leaves), "{mode}: {leaves} leaves");
-        let attached = "select count(*) from pg_inherits where inhparent = 'logs'::regclass";
+        let attached = "select count(*) from pg_inherits where inhparent = 'records'::regclass";
         assert_eq!(app.database().number(attached).await, leaves);
         app.finish().await;
     }

@@ -342,14 +342,6 @@ impl TestApp {
         assert_eq!(database.rows().await, rows);
     }
 
-    /// Takes the unique index away, so that only what commits with the rows (offsets, epochs, keys) keeps them from being doubled.
-    /// One record makes the leaf first.
-    pub async fn drop_unique_index(&self) {
-        self.post_json(&super::records::named("first")).await.accepted(1);
-        self.wait_rows(1).await;
-        self.database().sql.batch_execute("drop index logs_timestamp_id").await.expect("the index is there");
-    }
-
     /// Peak of the resident memory of the process.
     pub fn memory_peak_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));

@@ -1,0 +1,169 @@
+//! Blocks that the writer fills. In: rows on their way into a leaf. Out: for each row the number of its unit, and the blocks that are
+//! complete. A block takes rows of one leaf and one level, in the order of arrival, over many batches; nobody else writes into it.
+//!
+//! The numbers in here are only true if the batch they were made for is committed: whoever does not know that for sure throws the
+//! [`Blocks`] away, and its writer's number with it. What was left open then is signed from the table by the sealer.
+
+use std::{
+    collections::HashMap,
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use super::{
+    group::Signed,
+    signature::{BLOCK_ROWS, Signature, UNIT_ROWS},
+    span::{BlockSpan, Unit},
+    tokens,
+};
+use crate::record::{Timestamp, rows::RowText};
+
+/// Numbers that a writer takes at once, for one leaf.
+pub const NUMBERS: i32 = 64;
+/// A block that got no row for so long is signed as it is: late rows would otherwise leave blocks open, hence always searched, for ever.
+pub const IDLE_MAX: Duration = Duration::from_secs(60);
+/// Blocks one writer keeps open, 8 KiB each; beyond that the ones that wait longest are signed.
+const OPEN_MAX: usize = 512;
+
+/// The blocks of one writer.
+pub struct Blocks {
+    pub writer: i32,
+    open: HashMap<(i32, i16), Open>,
+    /// Numbers that were reserved, by leaf.
+    numbers: HashMap<i32, Range<i32>>,
+}
+
+struct Open {
+    span: BlockSpan,
+    rows: usize,
+    signature: Signature,
+    registered: bool,
+    touched: Instant,
+}
+
+/// What a batch changes in the index.
+#[derive(Default)]
+pub struct Changes {
+    /// Complete, by leaf.
+    pub signed: Vec<(i32, Signed)>,
+    /// Left open for the first time: leaf, block, level.
+    pub opened: Vec<(i32, i32, i16)>,
+    /// Registered as open, and now signed: leaf, block.
+    pub closed: Vec<(i32, i32)>,
+}
+
+impl Blocks {
+    pub fn new(writer: i32) -> Self {
+        Self { writer, open: HashMap::new(), numbers: HashMap::new() }
+    }
+
+    /// Gives this leaf numbers that nobody else has.
+    pub fn supply(&mut self, leaf: i32, numbers: Range<i32>) {
+        self.numbers.insert(leaf, numbers);
+    }
+
+    /// Places a row: what its column `block` is to hold. None if the leaf has run out of numbers.
+    pub fn place(
+        &mut self,
+        leaf: i32,
+        level: i16,
+        at: Timestamp,
+        row: &RowText<'_>,
+        changes: &mut Changes,
+    ) -> Option<i32> {
+        let key = (leaf, level);
+        if !self.open.contains_key(&key) {
+            let number = self.numbers.get_mut(&leaf)?.next()?;
+            self.open.insert(key, Open::new(number, level));
+        }
+        let open = self.open.get_mut(&key).expect("it was just made");
+        let unit = open.add(at, row);
+        let id = open.span.unit_id(unit);
+        if open.rows == BLOCK_ROWS || open.signature.is_full() {
+            self.close(key, changes);
+        }
+        Some(id)
+    }
+
+    /// Signs what is idle or too much, and lists what is left open and not known to be.
+    pub fn finish(&mut self, changes: &mut Changes) {
+        let mut waiting: Vec<(Instant, (i32, i16))> =
+            self.open.iter().map(|(key, open)| (open.touched, *key)).collect();
+        waiting.sort_unstable();
+        let too_many = waiting.len().saturating_sub(OPEN_MAX);
+        for (at, (touched, key)) in waiting.into_iter().enumerate() {
+            if at < too_many || touched.elapsed() >= IDLE_MAX {
+                self.close(key, changes);
+            }
+        }
+        for ((leaf, level), open) in self.open.iter_mut().filter(|(_, open)| !open.registered) {
+            open.registered = true;
+            changes.opened.push((*leaf, open.span.number, *level));
+        }
+    }
+
+    /// Signs everything: the writer ends.
+    pub fn close_all(&mut self, changes: &mut Changes) {
+        for key in self.open.keys().copied().collect::<Vec<_>>() {
+            self.close(key, changes);
+        }
+    }
+
+    pub fn has_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    pub fn has_idle(&self) -> bool {
+        self.open.values().any(|open| open.touched.elapsed() >= IDLE_MAX)
+    }
+
+    fn close(&mut self, key: (i32, i16), changes: &mut Changes) {
+        let Some(open) = self.open.remove(&key) else { return };
+        if open.registered {
+            changes.closed.push((key.0, open.span.number));
+        }
+        changes.signed.push((key.0, open.signed()));
+    }
+}
+
+impl Open {
+    fn new(number: i32, level: i16) -> Self {
+        let span = BlockSpan { number, level, units: Vec::with_capacity(8) };
+        Self { span, rows: 0, signature: Signature::default(), registered: false, touched: Instant::now() }
+    }
+
+    /// Adds a row and says in which unit it is.
+    fn add(&mut self, at: Timestamp, row: &RowText<'_>) -> usize {
+        let unit = self.rows / UNIT_ROWS;
+        match self.span.units.get_mut(unit) {
+            Some(known) => known.add(at),
+            None => self.span.units.push(Unit::of(at)),
+        }
+        sign_row(&mut self.signature, unit, row);
+        self.rows += 1;
+        self.touched = Instant::now();
+        unit
+    }
+
+    fn signed(self) -> Signed {
+        Signed { span: self.span, signature: self.signature.bytes().to_vec() }
+    }
+}
+
+/// Puts everything that a search can ask of a row into the signature of its block.
+pub fn sign_row(signature: &mut Signature, unit: usize, row: &RowText<'_>) {
+    signature.add_message(row.message);
+    signature.add_token(tokens::resource(row.resource_id.as_bytes()), unit);
+    if let Some(packed) = row.trace_id {
+        signature.add_token(tokens::trace(packed), unit);
+    }
+    if let Some(packed) = row.span_id {
+        signature.add_token(tokens::span(packed), unit);
+    }
+    if let Some(commit) = row.commit {
+        signature.add_token(tokens::commit(commit.as_bytes()), unit);
+    }
+    if let Some(metadata) = row.metadata {
+        tokens::metadata(metadata, &mut |token| signature.add_token(token, unit));
+    }
+}

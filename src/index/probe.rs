@@ -1,0 +1,183 @@
+//! Which units may hold a hit. In: a [`Need`] and the bits of many blocks. Out: one bit a unit. The bits come from memory or from slices
+//! that were fetched; one that is missing counts as all ones, so that nothing is ruled out by accident. Pure.
+
+use std::collections::HashMap;
+
+use super::{need::Need, signature::UNITS, span::BlockSpan};
+
+/// Bits of some blocks, bit by bit.
+pub trait Slices {
+    /// Bytes of a slice: an eighth of the blocks.
+    fn width(&self) -> usize;
+    /// Slice of a bit; None if it is not at hand.
+    fn bit(&self, bit: u16) -> Option<&[u8]>;
+    /// The eight slices of a byte, one after the other.
+    fn byte(&self, byte: u16) -> Option<&[u8]>;
+}
+
+/// All slices in one piece, as a group's `slices` are.
+pub struct Whole<'a> {
+    pub width: usize,
+    pub slices: &'a [u8],
+}
+
+/// The slices that were asked for.
+pub struct Fetched {
+    pub width: usize,
+    pub bits: HashMap<u16, Vec<u8>>,
+    pub bytes: HashMap<u16, Vec<u8>>,
+}
+
+impl Slices for Whole<'_> {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn bit(&self, bit: u16) -> Option<&[u8]> {
+        self.slices.get(usize::from(bit) * self.width..)?.get(..self.width)
+    }
+
+    fn byte(&self, byte: u16) -> Option<&[u8]> {
+        self.slices.get(usize::from(byte) * UNITS * self.width..)?.get(..UNITS * self.width)
+    }
+}
+
+impl Slices for Fetched {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn bit(&self, bit: u16) -> Option<&[u8]> {
+        self.bits.get(&bit).map(Vec::as_slice).filter(|slice| slice.len() == self.width)
+    }
+
+    fn byte(&self, byte: u16) -> Option<&[u8]> {
+        self.bytes.get(&byte).map(Vec::as_slice).filter(|slice| slice.len() == UNITS * self.width)
+    }
+}
+
+/// Units that may hold a hit, as (place of the block in `blocks`, unit).
+pub fn candidates(
+    need: &Need,
+    slices: &impl Slices,
+    blocks: &[Option<BlockSpan>],
+    mut found: impl FnMut(usize, usize),
+) {
+    let width = slices.width();
+    let bits = evaluate(need, slices, blocks);
+    for (place, block) in blocks.iter().enumerate() {
+        let Some(block) = block else { continue };
+        for unit in 0..block.units.len() {
+            if bits[unit * width + place / 8] >> (place % 8) & 1 == 1 {
+                found(place, unit);
+            }
+        }
+    }
+}
+
+/// One bit a unit: byte `unit * width + place / 8`, bit `place % 8`.
+fn evaluate(need: &Need, slices: &impl Slices, blocks: &[Option<BlockSpan>]) -> Vec<u8> {
+    let width = slices.width();
+    let every = |byte: u8| vec![byte; width * UNITS];
+    match need {
+        Need::Anything => every(0xff),
+        Need::Nothing => every(0),
+        Need::Levels(_) => {
+            let mut one = vec![0; width];
+            for (place, block) in blocks.iter().enumerate() {
+                if block.as_ref().is_some_and(|block| need.admits(block.level)) {
+                    one[place / 8] |= 1 << (place % 8);
+                }
+            }
+            one.repeat(UNITS)
+        }
+        Need::Grams(bits) => {
+            let mut one = vec![0xff; width];
+            bits.iter().filter_map(|bit| slices.bit(*bit)).for_each(|slice| and(&mut one, slice));
+            one.repeat(UNITS)
+        }
+        Need::Token(token) => {
+            let mut all = every(0xff);
+            token.0.iter().filter_map(|byte| slices.byte(*byte)).for_each(|slice| and(&mut all, slice));
+            all
+        }
+        Need::All(parts) => {
+            let mut all = every(0xff);
+            parts.iter().for_each(|part| and(&mut all, &evaluate(part, slices, blocks)));
+            all
+        }
+        Need::Any(parts) => {
+            let mut any = every(0);
+            for part in parts {
+                any.iter_mut().zip(evaluate(part, slices, blocks)).for_each(|(to, from)| *to |= from);
+            }
+            any
+        }
+    }
+}
+
+fn and(to: &mut [u8], from: &[u8]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to &= from);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        index::{
+            group::{Group, Signed},
+            signature::Signature,
+            span::Unit,
+            tokens::{self, Field},
+        },
+        record::{Level, Timestamp},
+    };
+
+    /// Block n: level by n, and in unit u the resource `r{n}.{u}` and the message `word{n} shared`.
+    fn group() -> Group {
+        let signed = |number: i32| {
+            let mut signature = Signature::default();
+            signature.add_message(&format!("word{number} shared"));
+            for unit in 0..8 {
+                signature.add_token(tokens::resource(format!("r{number}.{unit}").as_bytes()), unit);
+            }
+            let units = vec![Unit::of(Timestamp(0)); 8];
+            let span = BlockSpan { number, level: (number % 6 + 1) as i16, units };
+            Signed { span, signature: signature.bytes().to_vec() }
+        };
+        Group::turn((0..20).map(signed).collect())
+    }
+
+    fn found(need: &Need, slices: &impl Slices, group: &Group) -> Vec<(usize, usize)> {
+        let mut all = Vec::new();
+        candidates(need, slices, &group.directory, |place, unit| all.push((place, unit)));
+        all
+    }
+
+    #[test]
+    fn finds_blocks_and_units() {
+        let group = group();
+        let whole = Whole { width: group.width(), slices: &group.slices };
+        let resource = |name: &str| Need::field(Field::ResourceId, name);
+        assert_eq!(found(&resource("r7.3"), &whole, &group), [(7, 3)]);
+        assert_eq!(found(&Need::substring("WORD12 sh"), &whole, &group).len(), 8);
+        assert_eq!(found(&Need::substring("shared"), &whole, &group).len(), 160);
+        assert_eq!(found(&Need::levels(&[Level::Trace]), &whole, &group).len(), 4 * 8);
+        let both = Need::all(vec![resource("r7.3"), Need::substring("word8")]);
+        assert_eq!(found(&both, &whole, &group), []);
+        let either = Need::any(vec![resource("r7.3"), resource("r8.1")]);
+        assert_eq!(found(&either, &whole, &group), [(7, 3), (8, 1)]);
+        assert_eq!(found(&Need::Nothing, &whole, &group), []);
+        assert_eq!(found(&Need::Anything, &whole, &group).len(), 160);
+    }
+
+    #[test]
+    fn a_missing_slice_rules_nothing_out() {
+        let group = group();
+        let none = Fetched { width: group.width(), bits: HashMap::new(), bytes: HashMap::new() };
+        assert_eq!(found(&Need::substring("word7"), &none, &group).len(), 160);
+        let short = HashMap::from([(tokens::resource(b"r7.3").0[0], vec![0; 5])]);
+        let short = Fetched { width: group.width(), bits: HashMap::new(), bytes: short };
+        assert_eq!(found(&Need::field(Field::ResourceId, "r7.3"), &short, &group).len(), 160);
+    }
+}

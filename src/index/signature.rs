@@ -1,0 +1,154 @@
+//! The signature of a block: 65,536 bits. In: the rows of a block. Out: bits, of which a search needs a few to rule the block out.
+//!
+//! Every run of three and of seven bytes of a message (ASCII letters folded) sets one bit for the block. Every value of a field sets
+//! one bit in each of seven bytes, and which bit of the byte says in which unit of 32 rows the value is. So one byte answers for
+//! eight units at once. Rates, fill and the alternatives: docs/decisions.md.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+pub const BITS: usize = 1 << 16;
+pub const BYTES: usize = BITS / 8;
+/// Bytes of a signature that a field value touches.
+pub const TOKEN_BYTES: usize = 7;
+/// Units of a block.
+pub const UNITS: usize = 8;
+pub const UNIT_ROWS: usize = 32;
+pub const BLOCK_ROWS: usize = UNITS * UNIT_ROWS;
+/// A block with more bits than this is closed early, or stack traces would make every block match everything.
+const ONES_MAX: u32 = (BITS as u32) / 5 * 2;
+
+pub const SHORT_GRAM: usize = 3;
+pub const LONG_GRAM: usize = 7;
+
+/// Places of a field value in a signature: numbers of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token(pub [u16; TOKEN_BYTES]);
+
+impl Token {
+    /// The token of a value, named by bytes that say which field it belongs to.
+    pub fn of(name: &[u8]) -> Self {
+        let hash = xxh3_128(name);
+        Self(std::array::from_fn(|at| (hash >> (at * 13)) as u16 & (BYTES as u16 - 1)))
+    }
+}
+
+/// The bit of a run of three or seven folded bytes.
+pub fn gram_bit(gram: &[u8]) -> u16 {
+    let number = gram.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    bit_of(number)
+}
+
+/// Fibonacci hashing: the upper bits of a product with an odd constant.
+fn bit_of(gram: u64) -> u16 {
+    (gram.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u16
+}
+
+/// A signature that is being made.
+#[derive(Clone)]
+pub struct Signature {
+    bytes: Box<[u8; BYTES]>,
+    ones: u32,
+}
+
+impl Default for Signature {
+    fn default() -> Self {
+        Self { bytes: Box::new([0; BYTES]), ones: 0 }
+    }
+}
+
+impl Signature {
+    /// All grams of a message.
+    pub fn add_message(&mut self, message: &str) {
+        let mut window = 0_u64;
+        for (at, byte) in message.bytes().enumerate() {
+            window = window << 8 | u64::from(byte.to_ascii_lowercase());
+            if at + 1 >= SHORT_GRAM {
+                self.set(bit_of(window & 0xff_ffff));
+            }
+            if at + 1 >= LONG_GRAM {
+                self.set(bit_of(window & 0xff_ffff_ffff_ffff));
+            }
+        }
+    }
+
+    /// A field value of a row of this unit.
+    pub fn add_token(&mut self, token: Token, unit: usize) {
+        for byte in token.0 {
+            self.set(byte << 3 | unit as u16);
+        }
+    }
+
+    /// More rows would make it match too much.
+    pub fn is_full(&self) -> bool {
+        self.ones > ONES_MAX
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    fn set(&mut self, bit: u16) {
+        let byte = &mut self.bytes[usize::from(bit >> 3)];
+        let mask = 1 << (bit & 7);
+        self.ones += u32::from(*byte & mask == 0);
+        *byte |= mask;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn has(signature: &Signature, bit: u16) -> bool {
+        signature.bytes()[usize::from(bit >> 3)] >> (bit & 7) & 1 == 1
+    }
+
+    #[test]
+    fn every_gram_of_a_message_is_in_it() {
+        let mut signature = Signature::default();
+        signature.add_message("Connection RESET by peer №7");
+        let folded = "connection reset by peer №7".as_bytes();
+        for size in [SHORT_GRAM, LONG_GRAM] {
+            for gram in folded.windows(size) {
+                assert!(has(&signature, gram_bit(gram)), "{gram:?}");
+            }
+        }
+        assert!(!has(&signature, gram_bit(b"xyz")));
+    }
+
+    #[test]
+    fn a_token_says_its_unit() {
+        let mut signature = Signature::default();
+        let token = Token::of(b"r\0server-1");
+        signature.add_token(token, 5);
+        for byte in token.0 {
+            assert!(has(&signature, byte << 3 | 5));
+            assert_eq!(signature.bytes()[usize::from(byte)] & !(1 << 5), 0);
+        }
+    }
+
+    #[test]
+    fn long_random_text_fills_it() {
+        let mut signature = Signature::default();
+        let mut rows = 0;
+        while !signature.is_full() {
+            let text: String = (0..200_u32)
+                .map(|n| blake3::hash(&(rows * 200 + n).to_be_bytes()).to_hex().to_string())
+                .collect();
+            signature.add_message(&text);
+            rows += 1;
+        }
+        assert!(rows < 10, "{rows}");
+        // 40 % for sure, and not twice that.
+        let ones: u32 = signature.bytes().iter().map(|byte| byte.count_ones()).sum();
+        assert_eq!(ones, signature.ones);
+    }
+
+    /// Signatures are stored: a change of these numbers needs a new format.
+    #[test]
+    fn hashes_stay() {
+        assert_eq!(gram_bit(b"abc"), bit_of(0x61_6263));
+        assert_eq!((gram_bit(b"abc"), gram_bit(b"abcdefg")), (10637, 40500));
+        assert_eq!(Token::of(b"r\0server-1").0, [0; 7]);
+    }
+}
