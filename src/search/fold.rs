@@ -15,6 +15,12 @@ pub fn substring(text: &str) -> Substring {
     if text.is_ascii() { Substring::Like(like(text)) } else { Substring::Regex(regex(text)) }
 }
 
+/// The parts of a text that every hit contains as they are, but for the case of ASCII letters: without letters that have another case.
+pub fn exact_pieces(text: &str) -> Vec<&str> {
+    let folds = |letter: char| !letter.is_ascii() && other_case(letter).is_some();
+    text.split(folds).filter(|piece| !piece.is_empty()).collect()
+}
+
 fn like(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
@@ -68,6 +74,12 @@ mod tests {
         assert_eq!(substring("Über (x)"), Substring::Regex(r"[Üü][bB][eE][rR]\ \([xX]\)".into()));
         assert_eq!(substring("№ 7"), Substring::Regex(r"№\ 7".into()));
         assert_eq!(substring("ß"), Substring::Regex("ß".into()));
+    }
+
+    #[test]
+    fn pieces_without_another_case() {
+        assert_eq!(exact_pieces("ÜberWÄrts ß名 \u{212a}"), ["berW", "rts ß名 \u{212a}"]);
+        assert_eq!(exact_pieces("äÖ"), [""; 0]);
     }
 
     proptest! {

@@ -189,7 +189,12 @@ pub fn is_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::filter::Filter;
+    use crate::search::{
+        expr::{Regex, tests::an_expr},
+        filter::Filter,
+        grammar,
+    };
+    use proptest::prelude::*;
 
     #[test]
     fn conditions_of_each_kind() {
@@ -229,6 +234,80 @@ mod tests {
             ]
         );
         assert_eq!(Builder::default().predicate(&Expr::everything()), "true");
+    }
+
+    fn text_of(line: &str) -> String {
+        Builder::default().predicate(&grammar::parse(line).unwrap())
+    }
+
+    #[test]
+    fn conditions_of_the_query_line() {
+        for (line, text) in [
+            ("a -b", "s.message ilike $1\n    and (s.message ilike $2) is not true"),
+            ("a b or c", "((s.message ilike $1 and s.message ilike $2) or s.message ilike $3)"),
+            ("-(a /b/)", "((s.message ilike $1 and s.message ~ $2)) is not true"),
+            ("commit:(a or b*)", "(s.\"commit\" = $1 or s.\"commit\" ^@ $2)"),
+            ("level>=warn", "s.level = any ($1)"),
+            (
+                "-a:x",
+                "((exists (select from jsonb_path_query(s.metadata, $2::text::jsonpath) v where v #>> '{}' = $1))) is not true",
+            ),
+            (
+                "a:(x or y*)",
+                "(exists (select from jsonb_path_query(s.metadata, $3::text::jsonpath) v where v #>> '{}' = $1 or (v #>> '{}') ^@ $2))",
+            ),
+        ] {
+            assert_eq!(text_of(line), text, "{line}");
+        }
+        assert!(text_of("a>5").ends_with("then (v #>> '{}')::numeric end end > $1::text::numeric))"));
+        assert_eq!(text_of(""), "true");
+    }
+
+    proptest! {
+        #[test]
+        fn each_value_travels_beside_the_text(expr in an_expr()) {
+            let mut builder = Builder::default();
+            let text = builder.predicate(&expr);
+            let named: std::collections::BTreeSet<usize> = text
+                .split('$')
+                .skip(1)
+                .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0))
+                .filter(|number| *number > 0)
+                .collect();
+            prop_assert_eq!(named, (1..=builder.values.len()).collect());
+            prop_assert!(text.is_ascii());
+            let marked = an_expr_marked(&expr);
+            prop_assert!(!Builder::default().predicate(&marked).contains("MARK"));
+        }
+    }
+
+    /// The tree with a mark in every text.
+    fn an_expr_marked(expr: &Expr) -> Expr {
+        let mark = |text: &str| format!("MARK{text}");
+        match expr {
+            Expr::All(parts) => Expr::All(parts.iter().map(an_expr_marked).collect()),
+            Expr::Any(parts) => Expr::Any(parts.iter().map(an_expr_marked).collect()),
+            Expr::Not(part) => Expr::Not(Box::new(an_expr_marked(part))),
+            Expr::Test(test) => Expr::Test(match test.clone() {
+                Test::Contains(text) => Test::Contains(mark(&text)),
+                Test::Regex(regex) => Test::Regex(Regex { pattern: mark(&regex.pattern), ..regex }),
+                Test::Level(levels) => Test::Level(levels),
+                Test::Is(field, values) => {
+                    let field = match field {
+                        Field::Metadata(path) => Field::Metadata(mark(&path)),
+                        field => field,
+                    };
+                    let values = values.into_iter().map(|value| match value {
+                        Match::Exact(text) => Match::Exact(mark(&text)),
+                        Match::Prefix(text) => Match::Prefix(mark(&text)),
+                    });
+                    Test::Is(field, values.collect())
+                }
+                Test::Compare { path, op, number } => {
+                    Test::Compare { path: mark(&path), op, number: mark(&number) }
+                }
+            }),
+        }
     }
 
     #[test]

@@ -8,9 +8,11 @@
 mod harness;
 
 mod contract;
+mod grammar;
 mod idempotency;
 mod kafka;
 mod leaves;
+mod matches;
 mod operate;
 mod outage;
 mod pages;

@@ -215,6 +215,9 @@ async fn bad_parameters_name_their_field() {
         ("resourceId=a&resourceId=b", "resourceId"),
         ("bogus=1", "bogus"),
         ("query=x", "query"),
+        ("q=level:banana", "q"),
+        ("q=a(", "q"),
+        ("q=x /a(/", "q"),
     ] {
         let answer = app.get(&format!("/api/logs?{query}")).await;
         assert_eq!(

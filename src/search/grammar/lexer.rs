@@ -167,7 +167,7 @@ impl<'a> Lexer<'a> {
             return Ok((Token::Name(name.to_owned(), sign), width));
         }
         let behind = run.trim_start_matches(['<', '>', '=', '!', ':']);
-        let is_sign = behind.is_empty() && run != "!";
+        let is_sign = behind.is_empty() && !run.chars().all(|letter| letter == '!');
         if is_sign || run.starts_with(['<', '>']) && (is_number(behind) || Level::parse(behind).is_some()) {
             let error =
                 format!("a field, its sign and its value stand without blanks, as in `size>200`{QUOTE_IT}");
@@ -191,7 +191,7 @@ impl<'a> Lexer<'a> {
         let Some((sign, width)) = equals(behind) else { return Ok(None) };
         let value = &behind[width..];
         let is_ours = super::parser::is_known(name) || name.starts_with("metadata.");
-        if is_ours || is_number(value) {
+        if is_ours || sign == Sign::IsNot || is_number(value) {
             return Ok(Some((name, sign, at + width)));
         }
         let end = self.at + run.len();
@@ -212,7 +212,7 @@ fn run(text: &str) -> &str {
 /// True if the sign in front of `rest` negates it; not in `a - b`, `--flag`, `->`, `!=`.
 fn negates(sign: char, rest: &str) -> bool {
     let Some(next) = rest.chars().next() else { return false };
-    !next.is_whitespace() && !matches!((sign, next), (_, ')' | '>' | '=' | ':') | ('-', '-'))
+    !next.is_whitespace() && !matches!((sign, next), (_, ')' | '>' | '=' | ':') | ('-', '-') | ('!', '!'))
 }
 
 /// Names of fields: a letter, `_`, `@` or `$`, then also digits, dots, `-` and `/`. Others are put in quotes.

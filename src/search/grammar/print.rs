@@ -88,7 +88,8 @@ fn print_path(path: &str) -> String {
 
 fn print_value(value: &Match) -> String {
     let is_bare = |text: &str| {
-        !text.starts_with(['<', '>', '='])
+        !text.starts_with(['<', '>', '=', ':'])
+            && !text.starts_with("//")
             && !text.contains(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '(' | ')'))
             && !["and", "or", "not", "&&", "||"].iter().any(|word| word.eq_ignore_ascii_case(text))
     };
@@ -104,7 +105,8 @@ fn print_value(value: &Match) -> String {
 fn bare_or_quoted(text: &str) -> String {
     let mut lexer = lexer::Lexer::new(text);
     let is_word = matches!(lexer.next(), Ok((lexer::Token::Word(word), _)) if word == text);
-    let is_bare = is_word && !text.starts_with(['-', '!', '/', '<', '>', '*']) && !text.ends_with(['*', '=']);
+    let is_bare =
+        is_word && !text.starts_with(['-', '!', '/', '<', '>', '*', ':', '=']) && !text.ends_with(['*', '=']);
     if is_bare { text.to_owned() } else { quoted(text) }
 }
 
