@@ -203,28 +203,60 @@ async fn every_line_finds_what_it_means() {
     app.finish().await;
 }
 
+/// The example of the README, and each form of its table.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_line_of_the_readme() {
+async fn the_lines_of_the_readme() {
     let app = TestApp::plan().ready().await;
-    let mut hit = with("message", json!("GET /regex/: Connection reset by b"));
-    hit["resourceId"] = json!("api-7");
-    hit["metadata"] = json!({"user": {"id": 42}, "duration_ms": 250.5, "path": "/api"});
+    let mut hit = with("message", json!("timed out: Connection reset by b"));
+    hit["resourceId"] = json!("api-1");
+    hit["metadata"] =
+        json!({"user": {"id": 42}, "duration_ms": 250.5, "path": "/a", "odd name": "x", "b": "a*"});
     let mut other = hit.clone();
     other["metadata"]["path"] = json!("/health");
-    let poor = without("metadata");
-    app.post(NDJSON, ndjson([hit.clone(), other, poor]), &[]).await.accepted(3);
+    other["metadata"]["duration_ms"] = json!("90");
+    let mut poor = without("metadata");
+    poor["level"] = json!("warn");
+    app.post(NDJSON, ndjson([hit, other, poor]), &[]).await.accepted(3);
     app.wait_rows(3).await;
-    let line = r#"level>=warn resourceId:api-* "connection reset" -path:/health metadata.user.id:42 duration_ms>200 /regex/ (a or b)"#;
-    for (parameters, count) in [
-        (&[("q", line)][..], 1),
-        (&[("q", "-path:/health")], 2),
-        (&[("q", "-path:/health"), ("resourceId", "api-7"), ("metadata.user.id", "42")], 1),
-        (&[("q", "*")], 3),
-        (&[("q", "path:*"), ("q", "")], 2),
+    let issue = r#"level>=warn resourceId:api-* "connection reset" -path:/health user.id:42 duration_ms>200 /time(d )?out/ (a or b)"#;
+    assert!(include_str!("../../README.md").contains(issue), "the README shows this line");
+    for (line, count) in [
+        (issue, 1),
+        ("timeout", 0),
+        ("RESET", 2),
+        ("\"connection reset\"", 2),
+        ("/time(d )?out/", 2),
+        ("/TIMED OUT/i", 2),
+        ("/TIMED OUT/", 0),
+        ("resourceId:api-1 message:reset", 2),
+        ("path:/health", 1),
+        ("metadata.user.id:42", 2),
+        ("resourceId:api-*", 2),
+        ("path:\"/h\"*", 1),
+        ("b:\"a*\"", 2),
+        ("path:*", 2),
+        ("-path:*", 1),
+        ("path:(/a or /health)", 2),
+        ("duration_ms>200", 1),
+        ("duration_ms<=90", 1),
+        ("level:error", 2),
+        ("level>=warn", 3),
+        ("-path:/health", 2),
+        ("path!=/health", 2),
+        ("not path:/health", 2),
+        ("!path:/health", 2),
+        ("reset and failed", 0),
+        ("reset or failed", 3),
+        ("(reset or failed) level:warn", 1),
+        ("\"odd name\":x", 2),
+        ("*", 3),
     ] {
-        let page = app.search(parameters).await;
-        assert_eq!(page["logs"].as_array().unwrap().len(), count, "{parameters:?}");
+        let page = app.search(&[("q", line)]).await;
+        assert_eq!(page["logs"].as_array().unwrap().len(), count, "{line}");
     }
+    let both =
+        app.search(&[("q", "-path:/health"), ("resourceId", "api-1"), ("metadata.user.id", "42")]).await;
+    assert_eq!(both["logs"].as_array().unwrap().len(), 1, "the line and the other parameters hold together");
     app.finish().await;
 }
 
@@ -252,5 +284,25 @@ async fn a_wrong_line_is_told_with_its_column() {
     assert_eq!((&answer.json["field"], &answer.json["column"]), (&json!("regex"), &Value::Null));
     let page = app.get("/?q=level%3Aerr").await.text();
     assert!(page.contains("id=\"f-q\"") && page.contains("value=\"level:err\""), "what was typed stays");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_heaviest_lines_are_answered() {
+    let app = TestApp::plan().ready().await;
+    let mut record = with("message", json!("x"));
+    record["metadata"] = json!({"a": {"b": {"c": {"d": {"e": 7}}}}});
+    app.post_json(&record).await.accepted(1);
+    app.wait_rows(1).await;
+    for line in [
+        "a.b.c.d.e>1 ".repeat(100),
+        format!("a.b.c.d.e:({})", vec!["7"; 100].join(" or ")),
+        format!("{}x{}", "-(y or -(x ".repeat(16), "))".repeat(16)),
+        format!("x{}", " or x -y".repeat(49)),
+    ] {
+        let page = app.search(&[("q", &line)]).await;
+        assert_eq!(page["logs"].as_array().unwrap().len(), 1, "{line}");
+        assert!(page["stats"]["ms"].as_f64().unwrap() < 2_000.0, "{}: {line}", page["stats"]);
+    }
     app.finish().await;
 }

@@ -65,6 +65,7 @@ const FORMS: &[(&str, &str)] = &[
         "path:\"a b\"* path:\"a*\" path:a\\b url:http://x:1/?a=b",
     ),
     ("tag:(a or b* or \"c d\" or \"or\")", "tag:(a or b* or \"c d\" or \"or\")"),
+    ("url:(//x) url:\":x\" url:\"//x\"*", "url:\"//x\" url:\":x\" url:\"//x\"*"),
     ("tag:(a) tag:( a || b )", "tag:a tag:(a or b)"),
     (
         "tag:and tag!=x metadata.tag=x status=500 status!=4e2",
