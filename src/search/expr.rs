@@ -178,10 +178,35 @@ pub fn regexes(expr: &Expr) -> Vec<&Regex> {
     }
 }
 
+/// A JSON number that Postgres can hold as numeric without printing more than 400 digits; others are compared as text only.
+pub fn is_number(text: &str) -> bool {
+    if text.len() > 400 {
+        return false;
+    }
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (unsigned, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let small = |text: &str| {
+        let text = text.strip_prefix(['+', '-']).unwrap_or(text);
+        digits(text) && text.parse::<u32>().is_ok_and(|number| number <= 400)
+    };
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(small)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::search::{filter::tests::a_match, predicate::is_number};
+    use crate::search::filter::tests::a_match;
     use proptest::prelude::*;
 
     fn a_field() -> impl Strategy<Value = Field> {
@@ -254,5 +279,17 @@ pub(crate) mod tests {
                 inner.clone().prop_map(|part| negated(&part)),
             ]
         })
+    }
+
+    #[test]
+    fn numbers() {
+        for text in ["0", "42", "-1.5", "1e10", "12E-3", "0.0001"] {
+            assert!(is_number(text), "{text}");
+        }
+        for text in ["", "-", "01", "1.", ".5", "1e", "1e401", "+1", "0x1", "NaN", "Infinity", "1_000", "１"]
+        {
+            assert!(!is_number(text), "{text}");
+        }
+        assert!(!is_number(&"9".repeat(401)));
     }
 }

@@ -6,7 +6,10 @@ use std::ops::Range;
 use super::Mistake;
 use crate::{
     record::Level,
-    search::{expr::Op, filter::Match, predicate::is_number},
+    search::{
+        expr::{Op, is_number},
+        filter::Match,
+    },
 };
 
 #[derive(Debug, Clone, PartialEq)]

@@ -10,10 +10,9 @@ use super::{
 use crate::{
     record::Level,
     search::{
-        expr::{Expr, Field, Op, Regex, Test, negated},
+        expr::{Expr, Field, Op, Regex, Test, is_number, negated},
         filter::Match,
         params::{PATH_BYTES_MAX, REGEX_BYTES_MAX},
-        predicate::is_number,
     },
 };
 
