@@ -10,15 +10,13 @@ use crate::client::Connection;
 pub(crate) const PAGE_ROWS: usize = 50;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// A question that is not answered in full by then is given up.
-const FOLLOW_MAX: Duration = Duration::from_secs(120);
+pub(crate) const FOLLOW_MAX: Duration = Duration::from_secs(120);
 
 /// Microseconds and id, in the order of an answer.
 pub(crate) type Hit = (i64, String);
 
 pub(crate) struct Answer {
     pub(crate) hits: Vec<Hit>,
-    /// Of the first answer.
-    pub(crate) first: Duration,
     /// The first answer was all there is to say.
     pub(crate) complete_at_once: bool,
     /// Of all answers together.
@@ -73,9 +71,9 @@ impl Asker {
         self.follow(params, None, |_, _| true).await
     }
 
-    /// Until the page is full or everything was read.
-    pub(crate) async fn page(&mut self, params: &[(String, String)]) -> Outcome {
-        self.follow(params, None, |hits, took| hits >= PAGE_ROWS || took > FOLLOW_MAX).await
+    /// Until the page is full or everything was read, or until `at_most` is over.
+    pub(crate) async fn page(&mut self, params: &[(String, String)], at_most: Duration) -> Outcome {
+        self.follow(params, None, |hits, took| hits >= PAGE_ROWS || took > at_most).await
     }
 
     /// The same in steps as large as the product allows.
@@ -114,7 +112,6 @@ impl Asker {
             let complete = stats["complete"].as_bool() == Some(true);
             let answer = sum.get_or_insert_with(|| Answer {
                 hits: Vec::new(),
-                first: took,
                 complete_at_once: complete,
                 total: Duration::ZERO,
                 rows_read: 0,

@@ -14,7 +14,7 @@ const COMMON_WORDS: [&str; NEEDLES as usize] = [
     "timed out",
     "Payment",
     "after",
-    "request",
+    "req ",
     "worker thread",
     "REJECTED",
     "the audit trail",
@@ -254,7 +254,7 @@ fn levels() -> Vec<Literal> {
 }
 
 fn server(at: u64) -> Literal {
-    Literal::column("resourceId", "resource_id", &format!("server-{at:04}"))
+    Literal::column("resourceId", "resource_id", &format!("srv-{at:04}"))
 }
 
 fn user(record: &Value) -> Literal {
@@ -287,7 +287,7 @@ fn staging() -> Literal {
 
 /// The first eight digits of a UUID in a message.
 fn uuids(records: &Records, total: u64) -> Vec<Literal> {
-    let messages = (0..total).step_by((total / 400).max(1) as usize).map(|number| record(records, number));
+    let messages = (0..total).step_by((total / 800).max(1) as usize).map(|number| record(records, number));
     let prefix = |record: Value| {
         let message = record["message"].as_str()?;
         message.split_once("session ").filter(|_| message.contains(", session"))?;
@@ -304,8 +304,7 @@ fn between<'a>(text: &'a str, front: &str, ends: &[char]) -> &'a str {
 fn regexes() -> Vec<Literal> {
     let things =
         ["payment gateway", "user session", "database pool", "order service", "audit trail", "mail relay"];
-    let common =
-        things.iter().map(|thing| Literal::regex(&format!("{thing} after 49[0-9][0-9] ms .request f")));
-    let rare = RARE_WORDS.iter().take(6).map(|word| Literal::regex(&format!("request [0-9a-f]+, .*{word}")));
+    let common = things.iter().map(|thing| Literal::regex(&format!("{thing} after 49[0-9][0-9] ms .req f")));
+    let rare = RARE_WORDS.iter().take(6).map(|word| Literal::regex(&format!("req [0-9a-f]+, .*{word}")));
     common.chain(rare).collect()
 }

@@ -33,6 +33,11 @@ impl Lines {
         (!files.is_empty()).then_some(Self { files, total, end: Timestamp(now.0 + 1) })
     }
 
+    /// Nothing is older.
+    pub(crate) fn start(&self) -> Timestamp {
+        Timestamp(self.end.0 - 1 - HOUR_MICROS)
+    }
+
     /// Appends record `number` as JSON; returns the bytes of its line.
     pub(crate) fn write(&self, number: u64, json: &mut String) -> usize {
         let files = self.files.len() as u64;
@@ -42,8 +47,7 @@ impl Lines {
         let entry = &file.entries[at as usize];
         let message = if round == 0 { entry.clone() } else { renumbered(entry, round) };
         let quoted = serde_json::to_string(&message).expect("a text");
-        let micros = self.end.0 - 1 - HOUR_MICROS
-            + (HOUR_MICROS as f64 * (number + 1) as f64 / self.total as f64) as i64;
+        let micros = self.start().0 + (HOUR_MICROS as f64 * (number + 1) as f64 / self.total as f64) as i64;
         let _ = write!(
             json,
             "{{\"level\":\"{}\",\"message\":{quoted},\"resourceId\":\"{}\",\"timestamp\":\"{}\",\"metadata\":{{\"file\":\"{}\",\"line\":{}}}}}",

@@ -102,7 +102,15 @@ async fn on_loaded(product: &Product, settings: &Settings, tables: &mut Tables, 
     if settings.wants("compare") {
         let from = records.micros(total - settings.compare_records.min(total));
         let newest = Window { from: Timestamp(from), ..window };
-        ordinary::run(product, &cases::all(&records, total), newest, settings, tables, progress).await;
+        ordinary::run(
+            product,
+            &settings.cases(cases::all(&records, total)),
+            newest,
+            settings,
+            tables,
+            progress,
+        )
+        .await;
     }
     if settings.wants("write") {
         // Far beyond whatever the load in the background has made.
@@ -124,7 +132,7 @@ async fn searches(
     progress: &Progress,
 ) {
     let truth = Truth::new(product.sql(), progress).await;
-    let known = rounds::know(&truth, cases::all(&records, total), window, settings).await;
+    let known = rounds::know(&truth, settings.cases(cases::all(&records, total)), window, settings).await;
     let histograms = histogram::know(&truth, window.to).await;
     let asker = Asker::new(product.address());
     let mut rounds = Rounds { asker, settings, progress, tables, records: total, p95: Quiet::new() };

@@ -7,7 +7,7 @@ use log_ingestor::record::Timestamp;
 use tokio_postgres::{Client, types::ToSql};
 
 use crate::{
-    ask::{Asker, Hit, Outcome},
+    ask::{Asker, FOLLOW_MAX, Hit, Outcome},
     case::{Case, Kind, Literal, Predicate},
     client::percentile,
     product::Product,
@@ -137,7 +137,7 @@ async fn compare(
             }
             let plain = ask_plainly(client, literal, window).await;
             let product = match case.kind {
-                Kind::Page => asker.page(&within(literal, window)).await,
+                Kind::Page => asker.page(&within(literal, window), FOLLOW_MAX).await,
                 Kind::Scan => asker.to_the_end(&within(literal, window)).await,
             };
             let Outcome::Answer(answer) = product else { continue };

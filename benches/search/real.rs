@@ -48,9 +48,9 @@ pub(crate) async fn run(settings: &Settings, tables: &mut Tables, progress: &Pro
         grouped(*line_bytes.lock().expect("no maker panicked")),
         fed.records as f64 / fed.seconds
     ));
-    let window = Window { from: log_ingestor::record::Timestamp(0), to: lines.end };
+    let window = Window { from: lines.start(), to: lines.end };
     let truth = Truth::new(product.sql(), progress).await;
-    let known = know(&truth, cases(&lines), window, settings).await;
+    let known = know(&truth, settings.cases(cases(&lines)), window, settings).await;
     let mut rounds = Rounds {
         asker: Asker::new(product.address()),
         settings,

@@ -126,7 +126,7 @@ impl Records {
         let template = random.below(200);
         let _ = write!(
             json,
-            "{{\"level\":\"{}\",\"message\":\"{} {} after {} ms (request {:08x}, peer 10.{}.{}.{}",
+            "{{\"level\":\"{}\",\"message\":\"{} {} after {} ms (req {:08x}, peer 10.{}.{}.{}",
             if is_fatal { "fatal" } else { level },
             VERBS[(template % 10) as usize],
             THINGS[(template / 10) as usize],
@@ -155,7 +155,7 @@ impl Records {
         let statuses = [200, 200, 200, 200, 200, 201, 204, 301, 404, 500];
         let _ = write!(
             json,
-            "\",\"metadata\":{{\"parentResourceId\":\"server-{:04}\",\"env\":\"{}\",\"userId\":{},\"http_status\":{},\"duration_ms\":{},\"user\":{{\"id\":\"u{}\"}}}}}}",
+            "\",\"metadata\":{{\"parentResourceId\":\"srv-{:04}\",\"env\":\"{}\",\"userId\":{},\"http_status\":{},\"duration_ms\":{},\"user\":{{\"id\":\"u{}\"}}}}}}",
             random.zipf(2_000),
             ENVIRONMENTS[random.below(10) as usize],
             random.below(100_000),
@@ -166,7 +166,7 @@ impl Records {
     }
 
     fn write_needles(&self, number: u64, is_fatal: bool, random: &mut Random, json: &mut String) {
-        if random.below(10) == 0 {
+        if random.below(20) == 0 {
             let (high, low) = (random.next(), random.next());
             let _ = write!(
                 json,
@@ -205,7 +205,7 @@ pub(crate) fn rare_commit(at: u64) -> String {
 fn resource(random: &mut Random) -> String {
     match random.below(1_000_000) {
         rare if rare < 60 * NEEDLES => rare_resource(rare / 60),
-        _ => format!("server-{:04}", random.zipf(2_000)),
+        _ => format!("srv-{:04}", random.zipf(2_000)),
     }
 }
 

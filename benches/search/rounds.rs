@@ -9,7 +9,7 @@ use std::{
 use log_ingestor::record::Timestamp;
 
 use crate::{
-    ask::{Answer, Asker, Hit, Outcome},
+    ask::{Answer, Asker, FOLLOW_MAX, Hit, Outcome},
     case::{Case, Kind, Predicate},
     client::percentile,
     progress::Progress,
@@ -18,8 +18,10 @@ use crate::{
     truth::{Truth, Window},
 };
 
-/// The measured rounds of one case end after so long.
-const CASE_MAX: Duration = Duration::from_secs(20);
+/// The measured rounds of one case end after so long, quiet and live; live rounds let the load grow.
+const CASE_MAX: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(8)];
+/// What is not found by then counts as so long.
+const QUESTION_MAX: Duration = Duration::from_secs(10);
 /// On top of a budget of 100 ms: the way there and back.
 const FIRST_ANSWER_SLACK: f64 = 10.0;
 const LIVE_TIMES_MAX: f64 = 2.5;
@@ -103,7 +105,7 @@ impl Rounds<'_> {
         for (literal, newest) in case.literals.iter().zip(&known.newest).step_by(step) {
             let params = bounded(&literal.params, mode);
             let outcome = match case.kind {
-                Kind::Page => self.asker.page(&params).await,
+                Kind::Page => self.asker.page(&params, FOLLOW_MAX).await,
                 Kind::Scan => self.asker.to_the_end(&params).await,
             };
             self.compare(case, &params, newest, &outcome);
@@ -114,7 +116,7 @@ impl Rounds<'_> {
             }
             self.progress.now_and_then(|| case.name.to_owned());
         }
-        let measured = self.measure(case).await;
+        let measured = self.measure(case, mode).await;
         match case.kind {
             Kind::Page => self.row(case.name, &measured, case.goal, mode),
             Kind::Scan => {
@@ -131,18 +133,19 @@ impl Rounds<'_> {
         Ok(())
     }
 
-    async fn measure(&mut self, case: &Case) -> Samples {
+    async fn measure(&mut self, case: &Case, mode: Mode<'_>) -> Samples {
         let started = Instant::now();
         let mut samples = Samples::default();
+        let case_max = CASE_MAX[usize::from(matches!(mode, Mode::Live { .. }))];
         // A case of one literal gets as many measurements as the others.
         let rounds = self.settings.repeats * (12 / case.literals.len().max(1)).max(1);
         for _ in 0..rounds {
             for literal in &case.literals {
-                if started.elapsed() > CASE_MAX && samples.latencies.len() >= case.literals.len() {
+                if started.elapsed() > case_max && !samples.latencies.is_empty() {
                     return samples;
                 }
                 let outcome = match case.kind {
-                    Kind::Page => self.asker.page(&literal.params).await,
+                    Kind::Page => self.asker.page(&literal.params, QUESTION_MAX).await,
                     Kind::Scan => self.asker.first(&literal.params).await,
                 };
                 match outcome {

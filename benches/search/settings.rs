@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
+use crate::case::Case;
+
 /// How much is measured.
 pub(crate) struct Settings {
     /// `BENCH_RECORDS`: records that are loaded before the searches.
     pub(crate) records: u64,
-    /// `BENCH_ONLY`: parts to run, comma-separated; empty means all but `sizes`' larger loads.
+    /// `BENCH_ONLY`: parts to run, comma-separated; empty means all.
     only: Vec<String>,
+    /// `BENCH_CASES`: part of the names of the cases to ask; empty means all.
+    case: String,
     /// `BENCH_REPEATS`: measured rounds over the literals of a case.
     pub(crate) repeats: usize,
     /// `BENCH_SIZES`: record counts at which searches are measured while the load goes on.
@@ -44,6 +48,7 @@ impl Settings {
         Self {
             records,
             only: list("BENCH_ONLY"),
+            case: text("BENCH_CASES").unwrap_or_default(),
             repeats: number("BENCH_REPEATS", 5) as usize,
             sizes,
             compare_records: number("BENCH_COMPARE_RECORDS", 1_000_000).min(records),
@@ -60,9 +65,14 @@ impl Settings {
         self.only.is_empty() || self.only.iter().any(|only| only == part)
     }
 
+    pub(crate) fn cases(&self, mut cases: Vec<Case>) -> Vec<Case> {
+        cases.retain(|case| case.name.contains(&self.case));
+        cases
+    }
+
     /// A run whose figures may stand in docs/performance.md.
     pub(crate) fn is_full(&self) -> bool {
-        self.only.is_empty() && self.records >= 10_000_000 && self.broken.is_none()
+        self.only.is_empty() && self.case.is_empty() && self.records >= 10_000_000 && self.broken.is_none()
     }
 }
 

@@ -76,7 +76,7 @@ async fn latencies(
         if started.elapsed() > KIND_MAX {
             break;
         }
-        match asker.page(&params).await {
+        match asker.page(&params, KIND_MAX).await {
             // A trace that has been loaded must be found.
             Outcome::Answer(answer) if kind == 1 && answer.hits.is_empty() => {
                 tables.problem(progress, format!("{params:?}: nothing found at {size} records"));
