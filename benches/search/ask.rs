@@ -9,6 +9,8 @@ use crate::client::Connection;
 
 pub(crate) const PAGE_ROWS: usize = 50;
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Servers close what is idle for longer; ours after five seconds.
+const IDLE_MAX: Duration = Duration::from_secs(2);
 /// A question that is not answered in full by then is given up.
 pub(crate) const FOLLOW_MAX: Duration = Duration::from_secs(120);
 
@@ -32,16 +34,17 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
-/// A connection that is opened again after a timeout.
+/// A connection that is opened again after a timeout or a pause.
 pub(crate) struct Asker {
     address: String,
     connection: Option<Connection>,
+    used: Instant,
     knows_budget: Option<bool>,
 }
 
 impl Asker {
     pub(crate) fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), connection: None, knows_budget: None }
+        Self { address: address.to_owned(), connection: None, used: Instant::now(), knows_budget: None }
     }
 
     /// One GET; the time is from the first byte sent to the last byte received.
@@ -52,7 +55,7 @@ impl Asker {
     ) -> Result<(u16, Value, Duration), String> {
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
         let request = format!("GET {path}?{query} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
-        if self.connection.is_none() {
+        if self.connection.is_none() || self.used.elapsed() > IDLE_MAX {
             self.connection = Some(Connection::open(&self.address).await);
         }
         let connection = self.connection.as_mut().expect("just opened");
@@ -62,6 +65,7 @@ impl Asker {
             return Err(format!("no answer within {} s", TIMEOUT.as_secs()));
         };
         let took = started.elapsed();
+        self.used = Instant::now();
         let body = serde_json::from_slice(connection.body()).unwrap_or(Value::Null);
         Ok((status, body, took))
     }

@@ -140,9 +140,11 @@ async fn compare(
                 Kind::Page => asker.page(&within(literal, window), FOLLOW_MAX).await,
                 Kind::Scan => asker.to_the_end(&within(literal, window)).await,
             };
-            let Outcome::Answer(answer) = product else { continue };
             if round > 0 {
                 latencies[0].extend(plain.as_ref().map(|(_, took)| *took));
+            }
+            let Outcome::Answer(answer) = product else { continue };
+            if round > 0 {
                 latencies[1].push(answer.total);
             } else if let Some(text) = plain.and_then(|(hits, _)| difference(&answer.hits, &hits)) {
                 tables.problem(

@@ -37,13 +37,14 @@ pub(crate) async fn run(settings: &Settings, tables: &mut Tables, progress: &Pro
         let end = (size / BATCH_RECORDS).max(batch + 1);
         write::load(&product, &maker, batch..end, &mut loaded_tables, progress).await;
         let background = Background::start(product.address(), maker.clone(), end);
+        let mut rows = Vec::new();
         for (at, name) in ["newest page", "traceId", "rare word"].into_iter().enumerate() {
             let latencies = latencies(&mut asker, at, &records, size, tables, progress).await;
             let p95 = percentile(&latencies, 0.95);
             let times = p95 / *smallest[at].get_or_insert(p95);
             progress.say(&format!("{} records, {name}: p95 {p95:.1} ms", grouped(size)));
-            tables.row(&[
-                grouped(size),
+            rows.push([
+                String::new(),
                 name.to_owned(),
                 format!("{:.1}", percentile(&latencies, 0.5)),
                 format!("{p95:.1}"),
@@ -52,7 +53,12 @@ pub(crate) async fn run(settings: &Settings, tables: &mut Tables, progress: &Pro
                 verdict(times <= TIMES_SMALLEST_MAX),
             ]);
         }
-        batch = background.stop().await.next_batch;
+        let fed = background.stop().await;
+        batch = fed.next_batch;
+        for mut row in rows {
+            row[0] = format!("{} growing to {}", grouped(size), grouped(size + fed.records));
+            tables.row(&row);
+        }
     }
     product.stop().await;
 }

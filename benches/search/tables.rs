@@ -70,7 +70,8 @@ fn head(settings: &Settings, server: &str) -> String {
     let mut command = String::new();
     for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with("BENCH_")) {
         if !matches!(name.as_str(), "BENCH_DIR" | "BENCH_REPORT" | "BENCH_LOGS" | "BENCH_KEEP") {
-            let _ = write!(command, "{name}={value} ");
+            let quote = if value.contains(' ') { "'" } else { "" };
+            let _ = write!(command, "{name}={quote}{value}{quote} ");
         }
     }
     format!(
