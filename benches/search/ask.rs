@@ -81,7 +81,7 @@ impl Asker {
     }
 
     /// The same in steps as large as the product allows.
-    pub(crate) async fn to_the_end(&mut self, params: &[(String, String)]) -> Outcome {
+    pub(crate) async fn exhaust(&mut self, params: &[(String, String)]) -> Outcome {
         if self.knows_budget.is_none() {
             let probe = [("budget".to_owned(), "10s".to_owned())];
             self.knows_budget =

@@ -96,7 +96,7 @@ impl Literal {
     }
 
     /// The same question as a query line.
-    pub(crate) fn as_line(self, line: &str) -> Self {
+    pub(crate) fn asked_as(self, line: &str) -> Self {
         Self { params: vec![("q".to_owned(), line.to_owned())], ..self }
     }
 }

@@ -159,13 +159,13 @@ fn lines() -> Vec<Case> {
     let each = |make: &dyn Fn(u64) -> Literal| (0..NEEDLES).map(make).collect::<Vec<_>>();
     let rare = |at: u64| RARE_WORDS[at as usize];
     vec![
-        Case::page("q: rare word", 20.0, each(&|at| Literal::word(rare(at)).as_line(rare(at)))),
+        Case::page("q: rare word", 20.0, each(&|at| Literal::word(rare(at)).asked_as(rare(at)))),
         Case::page(
             "q: phrase",
             20.0,
             each(&|at| {
                 let phrase = format!("{} lattice", rare(at));
-                Literal::word(&phrase).as_line(&format!("\"{phrase}\""))
+                Literal::word(&phrase).asked_as(&format!("\"{phrase}\""))
             }),
         ),
         Case::page(
@@ -177,7 +177,7 @@ fn lines() -> Vec<Case> {
                 let without_info = Predicate::new("level <> $", &["info"]);
                 let without_info = Literal::new("", "", without_info.clone(), without_info);
                 let all = Literal::column("resourceId", "resource_id", &resource).and(without_info);
-                all.and(Literal::word("after")).as_line(&line)
+                all.and(Literal::word("after")).asked_as(&line)
             }),
         ),
         Case::page(
@@ -193,7 +193,7 @@ fn lines() -> Vec<Case> {
                 };
                 either.truth = join(&either.truth, &second.truth);
                 either.plain = join(&either.plain, &second.plain);
-                either.as_line(&format!("{one} or {other}"))
+                either.asked_as(&format!("{one} or {other}"))
             }),
         ),
         Case::page("q: /regex/ with a literal", 100.0, {
@@ -202,7 +202,7 @@ fn lines() -> Vec<Case> {
                 .into_iter()
                 .map(|literal| {
                     let line = format!("/{}/", literal.params[0].1);
-                    literal.as_line(&line)
+                    literal.asked_as(&line)
                 })
                 .collect()
         }),

@@ -138,7 +138,7 @@ async fn compare(
             let plain = ask_plainly(client, literal, window).await;
             let product = match case.kind {
                 Kind::Page => asker.page(&within(literal, window), FOLLOW_MAX).await,
-                Kind::Scan => asker.to_the_end(&within(literal, window)).await,
+                Kind::Scan => asker.exhaust(&within(literal, window)).await,
             };
             if round > 0 {
                 latencies[0].extend(plain.as_ref().map(|(_, took)| *took));

@@ -106,7 +106,7 @@ impl Rounds<'_> {
             let params = bounded(&literal.params, mode);
             let outcome = match case.kind {
                 Kind::Page => self.asker.page(&params, FOLLOW_MAX).await,
-                Kind::Scan => self.asker.to_the_end(&params).await,
+                Kind::Scan => self.asker.exhaust(&params).await,
             };
             self.compare(case, &params, newest, &outcome);
             match outcome {
