@@ -1,6 +1,6 @@
 //! Scaling: the same three questions at several sizes, each time while the load goes on.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use crate::{
     ask::{Asker, Outcome},
@@ -29,6 +29,8 @@ pub(crate) async fn run(settings: &Settings, tables: &mut Tables, progress: &Pro
     let mut asker = Asker::new(product.address());
     let mut smallest = [None; 3];
     let mut batch = 0;
+    // What was loaded without gaps; a load that is stopped drops the requests that were made and not sent.
+    let mut loaded = Vec::new();
     tables.section(
         "Size: while two connections load on",
         &["records", "question", "p50 ms", "p95 ms", "p95 × smallest", "goal", ""],
@@ -36,10 +38,11 @@ pub(crate) async fn run(settings: &Settings, tables: &mut Tables, progress: &Pro
     for &size in &settings.sizes {
         let end = (size / BATCH_RECORDS).max(batch + 1);
         write::load(&product, &maker, batch..end, &mut loaded_tables, progress).await;
+        loaded.push(batch * BATCH_RECORDS..end * BATCH_RECORDS);
         let background = Background::start(product.address(), maker.clone(), end);
         let mut rows = Vec::new();
         for (at, name) in ["newest page", "traceId", "rare word"].into_iter().enumerate() {
-            let latencies = latencies(&mut asker, at, &records, size, tables, progress).await;
+            let latencies = latencies(&mut asker, at, &records, &loaded, tables, progress).await;
             let p95 = percentile(&latencies, 0.95);
             let times = p95 / *smallest[at].get_or_insert(p95);
             progress.say(&format!("{} records, {name}: p95 {p95:.1} ms", grouped(size)));
@@ -67,7 +70,7 @@ async fn latencies(
     asker: &mut Asker,
     kind: usize,
     records: &Records,
-    size: u64,
+    loaded: &[Range<u64>],
     tables: &mut Tables,
     progress: &Progress,
 ) -> Vec<Duration> {
@@ -76,7 +79,7 @@ async fn latencies(
     for at in 0..QUESTIONS {
         let params = match kind {
             0 => Vec::new(),
-            1 => vec![("traceId".to_owned(), trace_id(records, size * at as u64 / QUESTIONS as u64))],
+            1 => vec![("traceId".to_owned(), trace_id(records, number(loaded, at)))],
             _ => Literal::word(RARE_WORDS[at % RARE_WORDS.len()]).params,
         };
         if started.elapsed() > KIND_MAX {
@@ -85,16 +88,22 @@ async fn latencies(
         match asker.page(&params, KIND_MAX).await {
             // A trace that has been loaded must be found.
             Outcome::Answer(answer) if kind == 1 && answer.hits.is_empty() => {
-                tables.problem(progress, format!("{params:?}: nothing found at {size} records"));
+                tables.problem(progress, format!("{params:?}: nothing found"));
             }
             Outcome::Answer(answer) => latencies.push(answer.total),
             Outcome::NotAvailable(reason) | Outcome::Failed(reason) => {
-                tables.problem(progress, format!("{params:?} at {size} records: {reason}"));
+                tables.problem(progress, format!("{params:?}: {reason}"));
             }
         }
     }
     latencies.sort_unstable();
     latencies
+}
+
+/// Spread over everything that was loaded.
+fn number(loaded: &[Range<u64>], at: usize) -> u64 {
+    let range = &loaded[at % loaded.len()];
+    range.start + (range.end - range.start) * at as u64 / QUESTIONS as u64
 }
 
 fn trace_id(records: &Records, number: u64) -> String {
