@@ -1,9 +1,9 @@
 # Two commands are enough: `make run` and `make test`. `make` alone lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run run-kafka test check bench spike-test stress-test screenshot
+.PHONY: help run run-kafka test check bench bench-search spike-test stress-test screenshot
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## install what is missing, build, start on http://127.0.0.1:1323
 	@exec scripts/run.sh
@@ -27,6 +27,10 @@ bench: ## measure ingest and search beside bare COPY on this machine
 	@scripts/install.sh postgres kafka build
 	@scripts/kafka.sh fetch >/dev/null
 	@cargo bench --locked --bench bench
+
+bench-search: ## measure searches, write path and bytes at 10,000,000 records
+	@scripts/install.sh postgres build
+	@cargo bench --locked --bench search
 
 spike-test: ## k6: 100, 1,400, 100 users of single records, then accepted = stored
 	@exec scripts/load.sh k6/spike-test.js

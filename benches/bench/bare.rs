@@ -18,9 +18,15 @@ use crate::{cpu::Cpu, generate::Records, product::Product, report::Row};
 
 const BATCH_ROWS: usize = 2_000;
 const CONNECTIONS: usize = 2;
+/// The column that the writer appends: four bytes, number 0.
+const BLOCK: [u8; 8] = [0, 0, 0, 4, 0, 0, 0, 0];
 
 pub(crate) async fn run(product: &Product, records: usize) -> Row {
-    product.sql().batch_execute("create table bare (like logs including defaults)").await.expect("a table");
+    product
+        .sql()
+        .batch_execute("create table bare (like records including defaults)")
+        .await
+        .expect("a table");
     let mut batches = batches(records);
     let mut shares = Vec::new();
     while !batches.is_empty() {
@@ -73,7 +79,10 @@ fn batches(records: usize) -> Vec<Bytes> {
             let mut copy = rows::HEADER.to_vec();
             for message in &intake.messages {
                 let Payload::Rows(rows) = &message.payload else { unreachable!("rows were asked for") };
-                rows.meta.iter().for_each(|meta| copy.extend_from_slice(rows.row(meta)));
+                for meta in &rows.meta {
+                    copy.extend_from_slice(rows.row(meta));
+                    copy.extend_from_slice(&BLOCK);
+                }
             }
             copy.extend_from_slice(rows::TRAILER);
             Bytes::from(copy)

@@ -11,25 +11,25 @@ impl Random {
         Self(seed | 1)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         (self.next() >> 11) % bound
     }
 
     /// 0 is the most common; Zipf with exponent 1.
-    fn zipf(&mut self, count: u64) -> u64 {
+    pub(crate) fn zipf(&mut self, count: u64) -> u64 {
         let share = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         ((count as f64).powf(share) as u64).clamp(1, count) - 1
     }
 }
 
-const VERBS: [&str; 10] = [
+pub(crate) const VERBS: [&str; 10] = [
     "connected to",
     "failed to reach",
     "retried",
@@ -41,7 +41,7 @@ const VERBS: [&str; 10] = [
     "closed",
     "refreshed",
 ];
-const THINGS: [&str; 20] = [
+pub(crate) const THINGS: [&str; 20] = [
     "the payment gateway",
     "the user session",
     "a database pool",
@@ -65,7 +65,7 @@ const THINGS: [&str; 20] = [
 ];
 const LEVELS: [&str; 10] =
     ["info", "info", "info", "info", "info", "debug", "debug", "debug", "warn", "error"];
-const ENVIRONMENTS: [&str; 10] = [
+pub(crate) const ENVIRONMENTS: [&str; 10] = [
     "production",
     "production",
     "production",

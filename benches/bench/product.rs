@@ -119,9 +119,18 @@ impl Product {
         }
     }
 
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {}
+}
+
+/// Also when the bench panics; `BENCH_KEEP` leaves the data.
+impl Drop for Product {
+    fn drop(&mut self) {
         terminate(&mut self.child);
-        let _ = std::fs::remove_dir_all(&self.data_dir);
+        if std::env::var_os("BENCH_KEEP").is_none() {
+            let _ = std::fs::remove_dir_all(&self.data_dir);
+        } else {
+            eprintln!("kept: {}", self.data_dir.display());
+        }
     }
 }
 

@@ -18,7 +18,7 @@ impl Row {
         Self { name: name.to_owned(), records, seconds, cpu, latencies }
     }
 
-    fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.records as f64 / self.seconds
     }
 
@@ -26,13 +26,13 @@ impl Row {
         value * 1e6 / self.records as f64
     }
 
-    fn parts(&self) -> String {
+    pub(crate) fn parts(&self) -> String {
         let Cpu { own, postgres, kafka } = self.cpu;
         let [own, postgres, kafka] = [own, postgres, kafka].map(|seconds| self.per_million(seconds));
         format!("{own:.1} + {postgres:.1} + {kafka:.1}")
     }
 
-    fn cpu_per_million(&self) -> f64 {
+    pub(crate) fn cpu_per_million(&self) -> f64 {
         self.per_million(self.cpu.total())
     }
 }
@@ -101,14 +101,14 @@ impl Report {
     }
 }
 
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cpu = shell("grep -m1 'model name' /proc/cpuinfo | cut -d: -f2");
     let memory = shell("free -g | awk '/Mem/ {print $2}'");
     let postgres = shell("ls -d /usr/lib/postgresql/* 2>/dev/null | sort -V | tail -1 | xargs -r basename");
     format!("{cpu}, {} cores, {memory} GiB, Postgres {postgres}", shell("nproc"))
 }
 
-fn shell(command: &str) -> String {
+pub(crate) fn shell(command: &str) -> String {
     let output = Command::new("sh").arg("-c").arg(command).output();
     output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -1,0 +1,114 @@
+//! Scaling: the same three questions at several sizes, each time while the load goes on.
+
+use std::{ops::Range, time::Duration};
+
+use crate::{
+    ask::{Asker, Outcome},
+    case::Literal,
+    client::percentile,
+    feed::{self, BATCH_RECORDS, Background},
+    product::Product,
+    progress::Progress,
+    records::{RARE_WORDS, Records},
+    settings::Settings,
+    tables::{Tables, grouped, verdict},
+    write,
+};
+
+const TIMES_SMALLEST_MAX: f64 = 2.0;
+const QUESTIONS: usize = 100;
+/// One kind of question takes at most so long at one size.
+const KIND_MAX: Duration = Duration::from_secs(20);
+
+pub(crate) async fn run(settings: &Settings, tables: &mut Tables, progress: &Progress) {
+    let product = Product::start(None).await;
+    let largest = settings.sizes.iter().copied().max().unwrap_or(0);
+    let records = Records::spread(3, largest);
+    let maker = feed::maker(records);
+    let mut loaded_tables = Tables::default();
+    let mut asker = Asker::new(product.address());
+    let mut smallest = [None; 3];
+    let mut batch = 0;
+    // What was loaded without gaps; a load that is stopped drops the requests that were made and not sent.
+    let mut loaded = Vec::new();
+    tables.section(
+        "Size: while two connections load on",
+        &["records", "question", "p50 ms", "p95 ms", "p95 × smallest", "goal", ""],
+    );
+    for &size in &settings.sizes {
+        let end = (size / BATCH_RECORDS).max(batch + 1);
+        write::load(&product, &maker, batch..end, &mut loaded_tables, progress).await;
+        loaded.push(batch * BATCH_RECORDS..end * BATCH_RECORDS);
+        let background = Background::start(product.address(), maker.clone(), end);
+        let mut rows = Vec::new();
+        for (at, name) in ["newest page", "traceId", "rare word"].into_iter().enumerate() {
+            let latencies = latencies(&mut asker, at, &records, &loaded, tables, progress).await;
+            let p95 = percentile(&latencies, 0.95);
+            let times = p95 / *smallest[at].get_or_insert(p95);
+            progress.say(&format!("{} records, {name}: p95 {p95:.1} ms", grouped(size)));
+            rows.push([
+                String::new(),
+                name.to_owned(),
+                format!("{:.1}", percentile(&latencies, 0.5)),
+                format!("{p95:.1}"),
+                format!("{times:.2}"),
+                format!("≤ {TIMES_SMALLEST_MAX}×"),
+                verdict(times <= TIMES_SMALLEST_MAX),
+            ]);
+        }
+        let fed = background.stop().await;
+        batch = fed.next_batch;
+        for mut row in rows {
+            row[0] = format!("{} growing to {}", grouped(size), grouped(size + fed.records));
+            tables.row(&row);
+        }
+    }
+    product.stop().await;
+}
+
+async fn latencies(
+    asker: &mut Asker,
+    kind: usize,
+    records: &Records,
+    loaded: &[Range<u64>],
+    tables: &mut Tables,
+    progress: &Progress,
+) -> Vec<Duration> {
+    let started = std::time::Instant::now();
+    let mut latencies = Vec::new();
+    for at in 0..QUESTIONS {
+        let params = match kind {
+            0 => Vec::new(),
+            1 => vec![("traceId".to_owned(), trace_id(records, number(loaded, at)))],
+            _ => Literal::word(RARE_WORDS[at % RARE_WORDS.len()]).params,
+        };
+        if started.elapsed() > KIND_MAX {
+            break;
+        }
+        match asker.page(&params, KIND_MAX).await {
+            // A trace that has been loaded must be found.
+            Outcome::Answer(answer) if kind == 1 && answer.hits.is_empty() => {
+                tables.problem(progress, format!("{params:?}: nothing found"));
+            }
+            Outcome::Answer(answer) => latencies.push(answer.total),
+            Outcome::NotAvailable(reason) | Outcome::Failed(reason) => {
+                tables.problem(progress, format!("{params:?}: {reason}"));
+            }
+        }
+    }
+    latencies.sort_unstable();
+    latencies
+}
+
+/// Spread over everything that was loaded.
+fn number(loaded: &[Range<u64>], at: usize) -> u64 {
+    let range = &loaded[at % loaded.len()];
+    range.start + (range.end - range.start) * at as u64 / QUESTIONS as u64
+}
+
+fn trace_id(records: &Records, number: u64) -> String {
+    let mut json = String::new();
+    records.write(number, &mut json);
+    let record: serde_json::Value = serde_json::from_str(&json).expect("our own JSON");
+    record["traceId"].as_str().expect("a trace").to_owned()
+}
