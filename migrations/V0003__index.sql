@@ -95,6 +95,7 @@ create table signatures (
   level smallint not null,
   units bytea not null,                         -- rows, first and last time of each unit (index/span.rs)
   signature bytea not null,                     -- 65,536 bits
+  signed_at timestamptz not null default now(),
   xact xid8 not null default pg_current_xact_id(),
   primary key (leaf, block)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_analyze_threshold = 100000);

@@ -85,6 +85,7 @@ struct Writer {
     consumer: Option<ConsumerThread>,
     tasks: JoinSet<()>,
     janitor: Option<JoinHandle<()>>,
+    sealer: Option<JoinHandle<()>>,
     topic: Option<JoinHandle<()>>,
 }
 
@@ -153,7 +154,7 @@ impl App {
 
 impl Writer {
     async fn stop(&mut self) {
-        for task in [self.topic.take(), self.janitor.take()].into_iter().flatten() {
+        for task in [self.topic.take(), self.janitor.take(), self.sealer.take()].into_iter().flatten() {
             task.abort();
         }
         if let Some(direct) = &self.direct {
@@ -227,6 +228,8 @@ fn start_writer(
     };
     if config.roles.write {
         writer.janitor = Some(tokio::spawn(writer::janitor::run(database.clone())));
+        let seal = writer::sealer::run(database.clone(), config.writer.seal, metrics.clone());
+        writer.sealer = Some(tokio::spawn(seal));
     }
     match &config.queue {
         QueueConfig::Direct { bytes_max } => {

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use crate::writer::sealer::SealConfig;
+
 /// One variable: its name, default (empty: unset) and what it means. `.env.example` is compared with this list by a test.
 pub struct Variable {
     pub name: &'static str,
@@ -90,8 +92,18 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "milliseconds a batch from Kafka waits for more records; what a reader may lag behind",
     },
     Variable {
+        name: "SEAL_BLOCKS",
+        default: "4096",
+        meaning: "blocks of 256 rows whose signatures are sealed together, a multiple of 8; a search reads a few slices of each group",
+    },
+    Variable {
+        name: "SEAL_IDLE_MS",
+        default: "600000",
+        meaning: "milliseconds after which a leaf that got no new block is sealed as it is; until then 8 KB a block are in every searcher's memory",
+    },
+    Variable {
         name: "SEARCH_BUDGET_MS",
-        default: "3000",
+        default: "100",
         meaning: "milliseconds one search may take before it answers with what it has and a cursor to go on",
     },
     Variable {
@@ -174,6 +186,7 @@ pub struct WriterConfig {
     pub connections: usize,
     /// How long a batch from Kafka waits for more records (`FLUSH_WAIT_MAX_MS`).
     pub flush_wait_max: Duration,
+    pub seal: SealConfig,
 }
 
 /// Searches.
@@ -222,6 +235,10 @@ impl Config {
             writer: WriterConfig {
                 connections: reader.number("WRITERS", 1, 64),
                 flush_wait_max: Duration::from_millis(reader.number("FLUSH_WAIT_MAX_MS", 0, 10_000)),
+                seal: SealConfig {
+                    blocks: reader.number::<usize>("SEAL_BLOCKS", 8, 8_192).next_multiple_of(8),
+                    idle: Duration::from_millis(reader.number("SEAL_IDLE_MS", 0, 86_400_000)),
+                },
             },
             search: SearchConfig {
                 budget: Duration::from_millis(reader.number("SEARCH_BUDGET_MS", 10, 30_000)),

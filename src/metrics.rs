@@ -51,6 +51,7 @@ pub struct Metrics {
     pub writer_retries: Family<Reason, CounterU>,
     pub consumer_lag: Family<Partition, GaugeI>,
     pub halted_partitions: GaugeI,
+    pub unsealed_blocks: GaugeI,
     pub searches: Family<Status, CounterU>,
     pub search_seconds: Histogram,
     pub search_rows_read: CounterU,
@@ -74,6 +75,11 @@ impl Metrics {
             series!("rejected_records", "Records handed back, by reason", Family::default());
         let replaced_nuls =
             series!("replaced_nuls", "U+0000 characters replaced by U+FFFD", CounterU::default());
+        let unsealed_blocks = series!(
+            "unsealed_blocks",
+            "Blocks with a signature of their own, as this process saw them last",
+            GaugeI::default()
+        );
         let queued_bytes =
             series!("queued_bytes", "Bytes of records between door and durability", GaugeI::default());
         let body_bytes_in_flight = series!(
@@ -111,6 +117,7 @@ impl Metrics {
             rejected_records,
             replaced_nuls,
             queued_bytes,
+            unsealed_blocks,
             body_bytes_in_flight,
             stored_records,
             repeated_records,

@@ -16,6 +16,7 @@ pub mod direct;
 pub mod lane;
 pub mod consumer;
 pub mod janitor;
+pub mod sealer;
 
 /// How the writer's connections name themselves to Postgres; the janitor looks for it.
 pub const APPLICATION_NAME: &str = "log-ingestor writer";
