@@ -10,8 +10,10 @@
 pub mod answer;
 pub mod assets;
 pub mod catalogue;
+pub mod count;
 pub mod cursor;
 pub mod error;
+pub mod explain;
 pub mod expr;
 pub mod filter;
 pub mod find;
@@ -48,6 +50,7 @@ use uuid::Uuid;
 use self::{
     catalogue::Catalogue,
     error::SearchError,
+    explain::Explained,
     find::Found,
     form::Form,
     params::{Fault, Query},
@@ -110,7 +113,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
             web::resource("/api/logs/{id}")
                 .route(web::get().to(record_json))
                 .route(web::head().to(record_json)),
-        );
+        )
+        .configure(count::routes);
 }
 
 /// Reply of `GET /api/logs`.
@@ -121,6 +125,8 @@ struct SearchReply<'a> {
     next_cursor: Option<String>,
     prev_cursor: Option<String>,
     stats: StatsReply,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<&'a [Explained]>,
 }
 
 #[derive(Serialize)]
@@ -137,7 +143,7 @@ struct StatsReply {
 async fn search_json(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
     let answer = match read_and_find(&request, &state).await {
-        Ok((_, found)) => answer::json(StatusCode::OK, &SearchReply::new(&found)),
+        Ok(found) => answer::json(StatusCode::OK, &SearchReply::new(&found)),
         Err(error) => answer::json_error(logged(&error)),
     };
     state.observe(started, answer.status());
@@ -159,11 +165,10 @@ async fn query_json(body: web::Bytes, state: web::Data<State>) -> HttpResponse {
     answer
 }
 
-async fn read_and_find(request: &HttpRequest, state: &State) -> Result<(Query, Found), SearchError> {
-    let pairs = params::decode(request.query_string())?;
-    let query = params::read(&pairs, Timestamp::now())?;
-    let found = find::find(state, &query).await?;
-    Ok((query, found))
+async fn read_and_find(request: &HttpRequest, state: &State) -> Result<Found, SearchError> {
+    let (pairs, explains) = explain::asked(request)?;
+    let query = Query { explains, ..params::read(&pairs, Timestamp::now())? };
+    find::find(state, &query).await
 }
 
 async fn search_page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
@@ -252,6 +257,7 @@ impl<'a> SearchReply<'a> {
                 complete: stats.complete,
                 searched_back_to: stats.searched_back_to.map(|at| at.to_string()),
             },
+            explain: found.explain.as_deref(),
         }
     }
 }

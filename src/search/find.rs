@@ -12,6 +12,7 @@ use super::{
     State,
     cursor::{Cursor, Direction, MICROS_MIN, Position},
     error::SearchError,
+    explain::{self, Explained},
     expr::{Expr, regexes},
     need::need,
     params::Query,
@@ -27,8 +28,8 @@ use crate::{
 };
 
 /// Units of the first portion of a walk, and of the largest: 65,536 rows take about 80 ms to filter by a substring.
-const UNITS_FIRST: usize = 64;
-const UNITS_MAX: usize = 2_048;
+pub(super) const UNITS_FIRST: usize = 64;
+pub(super) const UNITS_MAX: usize = 2_048;
 /// A portion should take about this long: what is lost when the time is up in the middle of it.
 const PORTION_TIME: Duration = Duration::from_millis(40);
 /// Bytes of text and metadata on one page.
@@ -48,6 +49,8 @@ pub struct Found {
     /// Newer rows; None on the first page, and when there are none.
     pub prev: Option<Cursor>,
     pub stats: Stats,
+    /// If it was asked for.
+    pub explain: Option<Vec<Explained>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -97,7 +100,7 @@ pub async fn find(state: &State, query: &Query) -> Result<Found, SearchError> {
 }
 
 /// Once more, if a leaf was dropped in the middle: what this process knew of the index is thrown away first.
-async fn again_if_gone<T>(
+pub(super) async fn again_if_gone<T>(
     state: &State,
     search: impl AsyncFn() -> Result<T, SearchError>,
 ) -> Result<T, SearchError> {
@@ -113,6 +116,7 @@ async fn again_if_gone<T>(
 async fn find_once(state: &State, query: &Query) -> Result<Found, SearchError> {
     let started = Instant::now();
     let (mut session, snapshot) = Session::open(state, started + state.time_max).await?;
+    session.explains(query.explains);
     let direction = query.cursor.map_or(Direction::Older, |cursor| cursor.direction);
     let start = match query.cursor {
         Some(cursor) => cursor.position,
@@ -123,11 +127,11 @@ async fn find_once(state: &State, query: &Query) -> Result<Found, SearchError> {
     let mut search = Search { query, expr, direction, start, due, hits: Vec::new(), cut: None, rows_read: 0 };
     let mut walk = Walk::new(&snapshot, &state.catalogue, search.aim());
     let end = search.run(&mut session, &mut walk).await;
-    let blocks = walk.blocks;
+    let cost = Cost { rows_read: search.rows_read, blocks: walk.blocks, took: started.elapsed() };
+    let explain = explain::explain(&mut session).await;
     session.close().await;
     state.metrics.search_rows_read.inc_by(search.rows_read);
-    let Search { hits, rows_read, .. } = search;
-    Ok(page(query, direction, hits, end?, Cost { rows_read, blocks, took: started.elapsed() }))
+    Ok(Found { explain, ..page(query, direction, search.hits, end?, cost) })
 }
 
 /// Finds the record with this id: the time inside it says which units can hold it.
@@ -159,7 +163,7 @@ async fn find_one_in(state: &State, from: Timestamp, id: RecordId) -> Result<Row
     found
 }
 
-async fn turn(state: &State) -> Result<tokio::sync::SemaphorePermit<'_>, SearchError> {
+pub(super) async fn turn(state: &State) -> Result<tokio::sync::SemaphorePermit<'_>, SearchError> {
     match tokio::time::timeout(TURN_WAIT_MAX, state.turns.acquire()).await {
         Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
         Err(_) => Err(SearchError::Busy { retry_after: Duration::from_secs(2) }),
@@ -316,7 +320,7 @@ fn is_before(direction: Direction, one: Position, other: Position) -> bool {
 }
 
 /// Twice as much while portions are quick, half when they are slow.
-fn next_units(units: usize, took: Duration) -> usize {
+pub(super) fn next_units(units: usize, took: Duration) -> usize {
     let wanted = if took < PORTION_TIME / 2 {
         units * 2
     } else if took > PORTION_TIME * 2 {
@@ -327,7 +331,7 @@ fn next_units(units: usize, took: Duration) -> usize {
     wanted.clamp(8, UNITS_MAX)
 }
 
-async fn check_regexes(session: &mut Session, expr: &Expr) -> Result<(), SearchError> {
+pub(super) async fn check_regexes(session: &mut Session, expr: &Expr) -> Result<(), SearchError> {
     for regex in regexes(expr) {
         let values = vec![Value::Text(regex.pattern.clone())];
         let check = Statement { text: sql::CHECK_REGEX.to_owned(), values };
@@ -385,5 +389,5 @@ fn page(query: &Query, direction: Direction, mut rows: Vec<Row>, end: End, cost:
         complete,
         searched_back_to,
     };
-    Found { rows, next, prev, stats }
+    Found { rows, next, prev, stats, explain: None }
 }

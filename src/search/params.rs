@@ -36,6 +36,8 @@ pub struct Query {
     pub asked_at: Timestamp,
     /// How long it may take; None for what is configured.
     pub budget: Option<Duration>,
+    /// Whether the answer shows its statements.
+    pub explains: bool,
 }
 
 /// A parameter that cannot be used, and why.
@@ -206,7 +208,8 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
     filter.levels.sort();
     filter.levels.dedup();
     let asked_at = cursor.map_or(now, |cursor: Cursor| cursor.asked_at);
-    let query = Query { filter, limit: limit.unwrap_or(LIMIT_DEFAULT), cursor, asked_at, budget };
+    let limit = limit.unwrap_or(LIMIT_DEFAULT);
+    let query = Query { filter, limit, cursor, asked_at, budget, explains: false };
     match query.window() {
         Window { from: Some(from), to: Some(to) } if from > to => {
             Err(Fault::new("from", format!("`from` ({from}) is after `to` ({to})")))
@@ -327,7 +330,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_filter_is_a_link_and_a_link_is_a_filter(filter in a_filter(), limit in 1_usize..=1000) {
-            let query = Query { filter, limit, cursor: None, asked_at: NOW, budget: None };
+            let query = Query { filter, limit, cursor: None, asked_at: NOW, budget: None, explains: false };
             let params = query.params();
             let text = encode(params.iter().map(|(n, v)| (n.as_str(), v.as_str())));
             prop_assert_eq!(read_text(text.strip_prefix('?').unwrap_or("")), Ok(query));

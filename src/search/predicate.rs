@@ -132,7 +132,7 @@ impl Builder {
 
 /// A dot of the path is a step or belongs to a key, whichever fits: every way to read up to five parts (sixteen), beyond that all
 /// steps or one key. A step into an array means any of its elements (lax mode and `[*]`).
-fn json_paths(path: &str) -> Vec<String> {
+pub fn json_paths(path: &str) -> Vec<String> {
     let parts: Vec<&str> = path.split('.').collect();
     let gaps = parts.len() - 1;
     let readings: Vec<u32> = if gaps <= 4 { (0..1 << gaps).collect() } else { vec![0, u32::MAX] };

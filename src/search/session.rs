@@ -9,7 +9,7 @@ use deadpool_postgres::Object;
 use futures_util::future;
 use tokio_postgres::{NoTls, Row, error::SqlState, types::ToSql};
 
-use super::{State, catalogue::Snapshot, error::SearchError, statement::Statement};
+use super::{State, catalogue::Snapshot, error::SearchError, explain::Ran, statement::Statement};
 
 /// Rows are found through the index on `block`, whatever the statistics say; ORDER BY stands outside of what is fetched.
 const BEGIN: &str = "\
@@ -28,6 +28,8 @@ pub struct Session {
     client: Option<Object>,
     /// When the search ends, whatever it has.
     pub deadline: Instant,
+    /// What was run, if that is to be explained.
+    ran: Option<Ran>,
 }
 
 /// What a statement ran into.
@@ -61,7 +63,7 @@ impl From<tokio_postgres::Error> for Stopped {
 impl Session {
     /// Takes a connection and a snapshot.
     pub async fn open(state: &State, deadline: Instant) -> Result<(Self, Snapshot), SearchError> {
-        let session = Self { client: Some(state.pool.get().await?), deadline };
+        let session = Self { client: Some(state.pool.get().await?), deadline, ran: None };
         let begun = state.catalogue.begin(session.client(), BEGIN);
         match tokio::time::timeout(SILENCE_MAX, begun).await {
             Ok(snapshot) => Ok((session, snapshot?)),
@@ -76,6 +78,7 @@ impl Session {
 
     /// Runs one statement within `timeout`: one round trip, the settings travel in front of it.
     pub async fn query(&mut self, statement: &Statement, timeout: Duration) -> Result<Vec<Row>, Stopped> {
+        let started = Instant::now();
         let client = self.client();
         let timeout = timeout.max(TIME_MIN);
         let settings = format!("set local statement_timeout = {}", timeout.as_millis().clamp(1, 60_000));
@@ -88,13 +91,28 @@ impl Session {
             return Err(Stopped::Failed(SearchError::unavailable("Postgres does not answer")));
         };
         match set.and(rows) {
-            Ok(rows) => Ok(rows),
+            Ok(rows) => {
+                if let Some(ran) = &mut self.ran {
+                    ran.add(statement, rows.len(), started.elapsed());
+                }
+                Ok(rows)
+            }
             Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
                 client.batch_execute("rollback to before").await?;
                 Err(Stopped::TimedOut)
             }
             Err(error) => Err(Stopped::Failed(error.into())),
         }
+    }
+
+    /// Whether to keep what is run from now on.
+    pub fn explains(&mut self, explains: bool) {
+        self.ran = explains.then(Ran::default);
+    }
+
+    /// What was kept; nothing more is from now on.
+    pub fn take_ran(&mut self) -> Option<Ran> {
+        self.ran.take()
     }
 
     /// Ends the snapshot and gives the connection back.

@@ -37,6 +37,7 @@ pub enum Value {
     /// An id as the table keeps it.
     Bytes(Vec<u8>),
     Time(Timestamp),
+    Times(Vec<Timestamp>),
     Id(Uuid),
     Levels(Vec<i16>),
     Numbers(Vec<i32>),
@@ -50,6 +51,9 @@ impl Value {
             Self::Texts(texts) => (Box::new(texts), Type::TEXT_ARRAY),
             Self::Bytes(bytes) => (Box::new(bytes.as_slice()), Type::BYTEA),
             Self::Time(at) => (Box::new(Time(*at)), Type::TIMESTAMPTZ),
+            Self::Times(all) => {
+                (Box::new(all.iter().copied().map(Time).collect::<Vec<_>>()), Type::TIMESTAMPTZ_ARRAY)
+            }
             Self::Id(id) => (Box::new(id), Type::UUID),
             Self::Levels(levels) => (Box::new(levels), Type::INT2_ARRAY),
             Self::Numbers(numbers) => (Box::new(numbers), Type::INT4_ARRAY),

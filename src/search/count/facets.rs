@@ -1,0 +1,159 @@
+//! The most frequent values of fields among the hits. In: a [`Counting`], a time range and fields. Out: values with their counts. Each
+//! count that is listed is true; with very many different values, those that were met first are the ones that are listed.
+
+use std::collections::HashMap;
+
+use super::{Count, Counting, Is, Levels, Range, buckets::Buckets, histogram, levels_alone, sql};
+use crate::{
+    record::Timestamp,
+    search::{error::SearchError, expr::Field},
+};
+
+pub const FACETS_MAX: usize = 10;
+/// Different values of a field that are kept in memory, up to 256 bytes each.
+const DISTINCT_MAX: usize = 20_000;
+
+/// What is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Facet {
+    Level,
+    Field(Field),
+    /// The paths that metadata has.
+    Keys,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facets {
+    pub range: Range,
+    /// In the order in which they were asked for.
+    pub facets: Vec<(Facet, Values)>,
+    pub total: Count,
+    /// The facets that are not exact were counted over everything from here on, and some of what is before.
+    pub searched_back_to: Option<Timestamp>,
+}
+
+/// Values of one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Values {
+    /// The most frequent first.
+    pub top: Vec<(String, u64)>,
+    /// Records with another value; one with two of them counts twice.
+    pub other: u64,
+    /// Different values.
+    pub distinct: Count,
+    pub is: Is,
+}
+
+/// Counts of one field in the making.
+#[derive(Default)]
+struct Tally {
+    values: HashMap<String, u64>,
+    /// Of values that are not kept.
+    other: u64,
+}
+
+/// Counts the values of each field, at most `values_max` are listed.
+pub async fn count(
+    counting: &mut Counting<'_>,
+    range: Range,
+    facets: &[Facet],
+    values_max: usize,
+) -> Result<Facets, SearchError> {
+    // 1. Levels alone need no rows.
+    let by_minutes = match levels_alone(counting.expr) {
+        Some(_) => Some(histogram::count(counting, &Buckets::one(range)).await?),
+        None => None,
+    };
+    // 2. Everything else in one pass.
+    let of_rows = |facet: &&Facet| by_minutes.is_none() || **facet != Facet::Level;
+    let wanted: Vec<Facet> = facets.iter().filter(of_rows).cloned().collect();
+    let mut tallies: Vec<Tally> = wanted.iter().map(|_| Tally::default()).collect();
+    let mut hits = 0;
+    let mut reach = None;
+    if !wanted.is_empty() || by_minutes.is_none() {
+        let expr = counting.expr;
+        let take = |row: &tokio_postgres::Row| {
+            let field: Option<i32> = row.try_get("field")?;
+            let records: i64 = row.try_get("records")?;
+            match field.and_then(|field| tallies.get_mut(field as usize)) {
+                Some(tally) => tally.add(row.try_get("value")?, records as u64),
+                None => hits += records as u64,
+            }
+            Ok(())
+        };
+        reach = Some(counting.pass(range, |place| sql::facets(place, expr, &wanted), take).await?);
+    }
+    // 3. Both together, in the order of the question.
+    let is = reach.map_or(Is::Exact, |reach| reach.is());
+    let mut counted = wanted.into_iter().zip(tallies).map(|(_, tally)| tally.finish(values_max, is));
+    let facets = facets.iter().map(|facet| {
+        let values = match &by_minutes {
+            Some(histogram) if *facet == Facet::Level => of_levels(histogram, values_max),
+            _ => counted.next().unwrap_or_else(|| Tally::default().finish(values_max, is)),
+        };
+        (facet.clone(), values)
+    });
+    let facets = facets.collect();
+    let searched_back_to = reach.and_then(|reach| reach.back_to());
+    Ok(match by_minutes {
+        Some(histogram) => Facets {
+            range,
+            facets,
+            total: histogram.total,
+            searched_back_to: searched_back_to.or(histogram.searched_back_to),
+        },
+        None => Facets { range, facets, total: Count { count: hits, is }, searched_back_to },
+    })
+}
+
+fn of_levels(histogram: &histogram::Histogram, values_max: usize) -> Values {
+    let mut sum = Levels::default();
+    for bucket in &histogram.buckets {
+        for (level, records) in bucket.levels.iter() {
+            sum.add(level, records);
+        }
+    }
+    let values = sum.iter().map(|(level, records)| (level.name().to_owned(), records)).collect();
+    Tally { values, other: 0 }.finish(values_max, histogram.total.is)
+}
+
+impl Tally {
+    /// A value that is kept has been kept since it was met first, so its count is whole.
+    fn add(&mut self, value: Option<String>, records: u64) {
+        match value {
+            Some(value) if self.values.len() < DISTINCT_MAX || self.values.contains_key(&value) => {
+                *self.values.entry(value).or_default() += records;
+            }
+            _ => self.other += records,
+        }
+    }
+
+    fn finish(self, values_max: usize, is: Is) -> Values {
+        let is_all = self.other == 0;
+        let distinct = Count { count: self.values.len() as u64, is: if is_all { is } else { Is::AtLeast } };
+        let mut top: Vec<(String, u64)> = self.values.into_iter().collect();
+        top.sort_unstable_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+        let rest: u64 = top.iter().skip(values_max).map(|(_, records)| records).sum();
+        top.truncate(values_max);
+        Values { top, other: self.other + rest, distinct, is }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_kept_is_counted_as_other() {
+        let mut tally = Tally::default();
+        for n in 0..DISTINCT_MAX + 5 {
+            tally.add(Some(n.to_string()), 1);
+        }
+        tally.add(Some("7".into()), 2);
+        tally.add(None, 4);
+        let values = tally.finish(2, Is::Exact);
+        assert_eq!(values.top, [("7".to_owned(), 3), ("0".to_owned(), 1)]);
+        assert_eq!(values.other, DISTINCT_MAX as u64 - 2 + 5 + 4);
+        assert_eq!(values.distinct, Count { count: DISTINCT_MAX as u64, is: Is::AtLeast });
+    }
+}

@@ -1,0 +1,102 @@
+//! One pass over everything that may be a hit. In: a time range and the statement to run for each portion of units. Out: the rows of those
+//! statements, newest units first, and how far back everything has been looked at when the time was up.
+
+use std::time::{Duration, Instant};
+
+use super::{Counting, Is, Range, sql};
+use crate::{
+    record::Timestamp,
+    search::{
+        cursor::Direction,
+        error::SearchError,
+        find::{UNITS_FIRST, UNITS_MAX, next_units},
+        need::need,
+        session::Stopped,
+        statement::Statement,
+        walk::{Aim, Portion, Walk},
+    },
+};
+
+/// How far a pass came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The whole range.
+    Whole,
+    /// Everything from this moment on, and some of what is before.
+    BackTo(Timestamp),
+}
+
+impl Reach {
+    pub fn is(self) -> Is {
+        Is::exact_if(self == Self::Whole)
+    }
+
+    pub fn back_to(self) -> Option<Timestamp> {
+        match self {
+            Self::Whole => None,
+            Self::BackTo(at) => Some(at),
+        }
+    }
+}
+
+impl Counting<'_> {
+    /// Runs the statement for each portion and hands its rows on.
+    pub async fn pass(
+        &mut self,
+        range: Range,
+        statement: impl Fn(&sql::Place) -> Statement,
+        mut take: impl FnMut(&tokio_postgres::Row) -> Result<(), SearchError>,
+    ) -> Result<Reach, SearchError> {
+        if range.from == range.to {
+            return Ok(Reach::Whole);
+        }
+        let aim = Aim { need: need(self.expr), from: range.from, to: range.to, direction: Direction::Older };
+        let mut walk = Walk::new(self.snapshot, self.catalogue, aim);
+        let mut units_max = UNITS_FIRST;
+        while let Some(frontier) = walk.frontier() {
+            let started = Instant::now();
+            let reached = Reach::BackTo(Timestamp(frontier.0 + 1).clamp(range.from, range.to));
+            if started >= self.due {
+                return Ok(reached);
+            }
+            // 1. The next units.
+            let portion = match walk.next(self.session, units_max).await {
+                Ok(Some(portion)) => portion,
+                Ok(None) => return Ok(Reach::Whole),
+                Err(Stopped::TimedOut) => return Ok(reached),
+                Err(Stopped::Failed(error)) => return Err(error),
+            };
+            // 2. What there is to count in them.
+            match self.portion(portion, range, &statement).await {
+                Ok(rows) => rows.iter().try_for_each(&mut take)?,
+                Err(Stopped::TimedOut) => return Ok(reached),
+                Err(Stopped::Failed(error)) => return Err(error),
+            }
+            units_max = next_units(units_max, started.elapsed()).min(UNITS_MAX);
+        }
+        Ok(Reach::Whole)
+    }
+
+    async fn portion(
+        &mut self,
+        portion: Portion,
+        range: Range,
+        statement: &impl Fn(&sql::Place) -> Statement,
+    ) -> Result<Vec<tokio_postgres::Row>, Stopped> {
+        let Portion { leaf, mut units, open_units, rows } = portion;
+        self.rows_read += rows;
+        if !open_units.is_empty() {
+            let counted = self.query(&crate::search::sql::count_rows(&leaf.name, open_units.clone())).await?;
+            let counted: i64 = counted.first().map_or(Ok(0), |row| row.try_get(0))?;
+            self.rows_read += counted as u64;
+            units.extend(open_units);
+        }
+        self.query(&statement(&sql::Place { leaf: &leaf.name, units, range })).await
+    }
+
+    /// Runs one statement within what is left of the time.
+    pub async fn query(&mut self, statement: &Statement) -> Result<Vec<tokio_postgres::Row>, Stopped> {
+        let left = self.due.min(self.session.deadline).saturating_duration_since(Instant::now());
+        self.session.query(statement, left.max(Duration::from_millis(1))).await
+    }
+}

@@ -1,0 +1,186 @@
+//! The statements of the counts. In: where to count and the tree of conditions. Out: text and values; a value never stands in the text.
+//! Buckets travel as the array of their starts, so no arithmetic of times is done in SQL. Pure.
+
+use super::{
+    Range,
+    buckets::{Buckets, MINUTE},
+    facets::Facet,
+};
+use crate::{
+    record::{Level, Timestamp},
+    search::{
+        expr::{Expr, Field},
+        predicate::json_paths,
+        sql::Builder,
+        statement::{Statement, Value},
+    },
+};
+
+/// Values longer than this are counted and not listed.
+pub const VALUE_BYTES_MAX: usize = 256;
+
+/// Units of a leaf, and the time range.
+pub struct Place<'a> {
+    pub leaf: &'a str,
+    pub units: Vec<i32>,
+    pub range: Range,
+}
+
+/// First and last minute that has records within the bounds.
+pub fn span(from: Option<Timestamp>, to: Option<Timestamp>) -> Statement {
+    let text = "select min(minute), max(minute) from minute_counts where minute between $1 and $2".to_owned();
+    let minute = |at: Timestamp| at.0.div_euclid(MINUTE);
+    let first = Value::Count(from.map_or(i64::MIN, minute));
+    let last = Value::Count(to.map_or(i64::MAX, |to| minute(Timestamp(to.0 - 1))));
+    Statement { text, values: vec![first, last] }
+}
+
+/// Records by bucket and level, from the counts of whole minutes.
+pub fn minutes(buckets: &Buckets, minutes: std::ops::Range<i64>, levels: &[Level]) -> Statement {
+    let text = "\
+select width_bucket(minute, $1) - 1 as bucket, level, sum(n)::bigint as records
+from minute_counts
+where minute >= $2 and minute < $3 and level = any ($4)
+group by 1, 2"
+        .to_owned();
+    let minute =
+        |at: Timestamp| at.0.div_euclid(MINUTE).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
+    let starts = buckets.starts().into_iter().map(minute).collect();
+    let levels = levels.iter().map(|level| *level as i16).collect();
+    let values = vec![
+        Value::Numbers(starts),
+        Value::Count(minutes.start),
+        Value::Count(minutes.end),
+        Value::Levels(levels),
+    ];
+    Statement { text, values }
+}
+
+/// Hits by bucket and level.
+pub fn histogram(place: &Place<'_>, expr: &Expr, buckets: &Buckets) -> Statement {
+    let mut to = Builder::default();
+    let starts = to.bind(Value::Times(buckets.starts()));
+    let hits = hits(&mut to, "timestamp, level", place, expr);
+    let text = format!(
+        "\
+select width_bucket(timestamp, {starts}) - 1 as bucket, level, count(*) as records
+from (
+{hits}
+) h
+group by 1, 2"
+    );
+    Statement { text, values: to.values }
+}
+
+/// Hits by bucket, resource and level.
+pub fn resources(place: &Place<'_>, expr: &Expr, buckets: &Buckets) -> Statement {
+    let mut to = Builder::default();
+    let starts = to.bind(Value::Times(buckets.starts()));
+    let hits = hits(&mut to, "timestamp, level, resource_id", place, expr);
+    let text = format!(
+        "\
+select width_bucket(timestamp, {starts}) - 1 as bucket, resource_id, level, count(*) as records
+from (
+{hits}
+) h
+group by 1, 2, 3"
+    );
+    Statement { text, values: to.values }
+}
+
+/// Values of each field with their counts, each value of a record once; `field` is the number of the field, null the number of hits. A
+/// value that is too long to be listed is null.
+pub fn facets(place: &Place<'_>, expr: &Expr, facets: &[Facet]) -> Statement {
+    let mut to = Builder::default();
+    let needs_metadata =
+        facets.iter().any(|facet| matches!(facet, Facet::Keys | Facet::Field(Field::Metadata(_))));
+    let metadata = if needs_metadata { ", metadata" } else { "" };
+    let columns = format!("level, resource_id, trace_id, span_id, \"commit\"{metadata}");
+    let hits = hits(&mut to, &columns, place, expr);
+    let counted: String = facets
+        .iter()
+        .enumerate()
+        .map(|(number, facet)| {
+            let values = values(&mut to, facet);
+            format!("\nunion all\nselect {number}, value, count(*) from (\n{values}\n) v group by 2")
+        })
+        .collect();
+    let text = format!(
+        "\
+with h as materialized (
+{hits}
+)
+select null::int as field, null::text as value, count(*) as records from h{counted}"
+    );
+    Statement { text, values: to.values }
+}
+
+/// The values of one field, a row for each record and value.
+fn values(to: &mut Builder, facet: &Facet) -> String {
+    let column = |column: &str| {
+        format!(
+            "select case when octet_length({column}) <= {VALUE_BYTES_MAX} then {column} end as value from h where {column} is not null"
+        )
+    };
+    let id = |column: &str| format!("select id_text({column}) as value from h where {column} is not null");
+    match facet {
+        Facet::Level => "select level_name(level) as value from h".to_owned(),
+        Facet::Field(Field::ResourceId) => column("resource_id"),
+        Facet::Field(Field::Commit) => column("\"commit\""),
+        Facet::Field(Field::TraceId) => id("trace_id"),
+        Facet::Field(Field::SpanId) => id("span_id"),
+        Facet::Field(Field::Metadata(path)) => {
+            let found: Vec<String> = json_paths(path)
+                .into_iter()
+                .map(|path| {
+                    format!("select jsonb_path_query(metadata, {}::text::jsonpath) as v", to.text(path))
+                })
+                .collect();
+            let found = found.join("\n    union all ");
+            format!(
+                "\
+  select d.value from h cross join lateral (
+    select distinct case when octet_length(coalesce(v #>> '{{}}', 'null')) <= {VALUE_BYTES_MAX} then coalesce(v #>> '{{}}', 'null') end as value
+    from ({found}) p
+    where jsonb_typeof(v) not in ('object', 'array')
+  ) d"
+            )
+        }
+        // A path ends where something stands that is no object; a step into an array means any of its elements.
+        Facet::Keys => format!(
+            "\
+  select d.value from h cross join lateral (
+    with recursive w (path, v) as (
+      select null::text, metadata where metadata is not null
+      union all
+      select n.path, n.v from w cross join lateral (
+        select concat_ws('.', w.path, e.key) as path, e.value as v
+        from jsonb_each(case when jsonb_typeof(w.v) = 'object' then w.v end) e
+        union all
+        select w.path, a.value from jsonb_array_elements(case when jsonb_typeof(w.v) = 'array' then w.v end) a
+      ) n
+    )
+    select distinct case when octet_length(path) <= {VALUE_BYTES_MAX} then path end as value
+    from w
+    where path is not null and jsonb_typeof(v) not in ('object', 'array')
+  ) d"
+        ),
+    }
+}
+
+/// Hits in some units of a leaf; as in a search, fetched by the units' index whatever stands around it.
+fn hits(to: &mut Builder, columns: &str, place: &Place<'_>, expr: &Expr) -> String {
+    let units = to.bind(Value::Numbers(place.units.clone()));
+    let from = to.bind(Value::Time(place.range.from));
+    let end = to.bind(Value::Time(place.range.to));
+    let conditions = to.predicate(expr);
+    format!(
+        "\
+  select {columns}
+  from \"{leaf}\" s
+  where s.block = any ({units}) and s.timestamp >= {from} and s.timestamp < {end}
+    and {conditions}
+  offset 0",
+        leaf = place.leaf,
+    )
+}
