@@ -12,10 +12,10 @@ pub mod buckets;
 pub mod facets;
 pub mod histogram;
 mod http;
-mod pass;
-mod read;
-mod reply;
-mod sql;
+pub mod pass;
+pub mod read;
+pub mod reply;
+pub mod sql;
 pub mod summary;
 
 use std::time::Instant;

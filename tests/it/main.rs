@@ -9,6 +9,7 @@ mod harness;
 
 mod contract;
 mod grammar;
+mod counts;
 mod idempotency;
 mod kafka;
 mod leaves;

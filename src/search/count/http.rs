@@ -36,7 +36,7 @@ struct Counted<T> {
     searched_back_to: Option<Timestamp>,
 }
 
-pub fn routes(config: &mut web::ServiceConfig) {
+pub(in crate::search) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(
             web::resource("/api/histogram").route(web::get().to(histogram)).route(web::head().to(histogram)),
