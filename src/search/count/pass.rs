@@ -12,6 +12,7 @@ use crate::{
         find::{UNITS_FIRST, UNITS_MAX, next_units},
         need::need,
         session::Stopped,
+        sql::count_rows,
         statement::Statement,
         walk::{Aim, Portion, Walk},
     },
@@ -44,7 +45,7 @@ impl Counting<'_> {
     pub async fn pass(
         &mut self,
         range: Range,
-        statement: impl Fn(&sql::Place) -> Statement,
+        statement: impl Fn(&sql::Place<'_>) -> Statement,
         mut take: impl FnMut(&tokio_postgres::Row) -> Result<(), SearchError>,
     ) -> Result<Reach, SearchError> {
         if range.from == range.to {
@@ -81,17 +82,18 @@ impl Counting<'_> {
         &mut self,
         portion: Portion,
         range: Range,
-        statement: &impl Fn(&sql::Place) -> Statement,
+        statement: &impl Fn(&sql::Place<'_>) -> Statement,
     ) -> Result<Vec<tokio_postgres::Row>, Stopped> {
-        let Portion { leaf, mut units, open_units, rows } = portion;
-        self.rows_read += rows;
+        let Portion { leaf, mut units, open_units, mut rows } = portion;
         if !open_units.is_empty() {
-            let counted = self.query(&crate::search::sql::count_rows(&leaf.name, open_units.clone())).await?;
+            let counted = self.query(&count_rows(&leaf.name, open_units.clone())).await?;
             let counted: i64 = counted.first().map_or(Ok(0), |row| row.try_get(0))?;
-            self.rows_read += counted as u64;
+            rows += counted as u64;
             units.extend(open_units);
         }
-        self.query(&statement(&sql::Place { leaf: &leaf.name, units, range })).await
+        let counted = self.query(&statement(&sql::Place { leaf: &leaf.name, units, range })).await?;
+        self.rows_read += rows;
+        Ok(counted)
     }
 
     /// Runs one statement within what is left of the time.
