@@ -8,8 +8,8 @@
 mod harness;
 
 mod contract;
-mod grammar;
 mod counts;
+mod grammar;
 mod idempotency;
 mod kafka;
 mod leaves;
