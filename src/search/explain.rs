@@ -88,9 +88,12 @@ pub async fn explain(session: &mut Session) -> Option<Vec<Explained>> {
         let again = Statement { text, values: statement.values };
         let is_late = Instant::now() >= session.deadline;
         let plan = if is_late { Err(Stopped::TimedOut) } else { session.statement(&again).await };
-        // What cannot be explained was answered all the same.
-        let plan: Vec<String> =
-            plan.unwrap_or_default().iter().filter_map(|row| row.try_get(0).ok()).collect();
+        let plan: Vec<String> = match plan {
+            Ok(plan) => plan.iter().filter_map(|line| line.try_get(0).ok()).collect(),
+            Err(Stopped::TimedOut) => Vec::new(),
+            // The search itself has failed, and says so.
+            Err(Stopped::Failed(_)) => break,
+        };
         let plan = without_values(&plan.join("\n")).lines().map(str::to_owned).collect();
         let ms = (took.as_secs_f64() * 1e5).round() / 100.0;
         explained.push(Explained { sql: statement.text, plan, times, rows, ms });

@@ -119,7 +119,6 @@ async fn run<T>(
         let (mut session, snapshot) = Session::open(state, begun + state.time_max).await?;
         session.explains(explains);
         let expr = query.filter.expr();
-        check_regexes(&mut session, &expr).await?;
         let mut counting = Counting {
             session: &mut session,
             snapshot: &snapshot,
@@ -128,13 +127,17 @@ async fn run<T>(
             due: begun + query.budget.unwrap_or(BUDGET),
             rows_read: 0,
         };
-        let counted = count(&mut counting).await;
+        let counted = match check_regexes(counting.session, &expr).await {
+            Ok(()) => count(&mut counting).await,
+            Err(error) => Err(error),
+        };
         let rows_read = counting.rows_read;
-        state.metrics.search_rows_read.inc_by(rows_read);
-        let Counted { counts, is, searched_back_to } = counted?;
-        let stats = Stats::new(rows_read, started.elapsed(), is == Is::Exact, searched_back_to);
+        let took = started.elapsed();
         let explain = explain::explain(&mut session).await;
         session.close().await;
+        state.metrics.search_rows_read.inc_by(rows_read);
+        let Counted { counts, is, searched_back_to } = counted?;
+        let stats = Stats::new(rows_read, took, is == Is::Exact, searched_back_to);
         Ok(Reply { counts, stats, explain })
     })
     .await
