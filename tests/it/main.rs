@@ -8,6 +8,7 @@
 mod harness;
 
 mod contract;
+mod delete;
 mod grammar;
 mod idempotency;
 mod kafka;
@@ -16,6 +17,9 @@ mod matches;
 mod operate;
 mod outage;
 mod pages;
+mod retention;
 mod roundtrip;
 mod search;
 mod shutdown;
+mod sql;
+mod upgrade;
