@@ -124,7 +124,8 @@ alter table groups alter column slices set storage external;
 alter table groups alter column directory set storage external;
 
 -- Records by minute and level: each batch appends, the sealer adds up what is older. Histograms of months read this instead of rows.
--- Whoever takes rows away to write them anew holds the advisory lock (7311, 2) to the end of the transaction.
+-- Whoever rewrites rows has the sealer's turn, the
+-- advisory lock (7313, 1).
 create table minute_counts (
   minute int not null,                          -- since 1970
   level smallint not null,

@@ -11,6 +11,7 @@ pub mod answer;
 pub mod assets;
 pub mod catalogue;
 pub mod cursor;
+pub mod delete;
 pub mod error;
 pub mod expr;
 pub mod filter;

@@ -159,7 +159,7 @@ async fn find_one_in(state: &State, from: Timestamp, id: RecordId) -> Result<Row
     found
 }
 
-async fn turn(state: &State) -> Result<tokio::sync::SemaphorePermit<'_>, SearchError> {
+pub(super) async fn turn(state: &State) -> Result<tokio::sync::SemaphorePermit<'_>, SearchError> {
     match tokio::time::timeout(TURN_WAIT_MAX, state.turns.acquire()).await {
         Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
         Err(_) => Err(SearchError::Busy { retry_after: Duration::from_secs(2) }),
@@ -327,7 +327,7 @@ fn next_units(units: usize, took: Duration) -> usize {
     wanted.clamp(8, UNITS_MAX)
 }
 
-async fn check_regexes(session: &mut Session, expr: &Expr) -> Result<(), SearchError> {
+pub(super) async fn check_regexes(session: &mut Session, expr: &Expr) -> Result<(), SearchError> {
     for regex in regexes(expr) {
         let values = vec![Value::Text(regex.pattern.clone())];
         let check = Statement { text: sql::CHECK_REGEX.to_owned(), values };

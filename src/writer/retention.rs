@@ -18,7 +18,7 @@ const ROUND: Duration = Duration::from_secs(60);
 /// After a lock that was not free.
 const ROUND_AGAIN: Duration = Duration::from_secs(2);
 const LOCK_WAIT_MAX_MS: u32 = 200;
-/// Advisory lock: one process at a time. A transaction that rewrites `minute_counts` holds (7311, 2).
+/// One process at a time.
 const TAKE_TURN: &str = "select pg_try_advisory_lock(7311, 3)";
 
 /// A leaf with all bytes that go with it. Signatures, groups, names and counts are counted by their rows, because the files of these
@@ -93,7 +93,13 @@ async fn round(
         metrics.leaves.dec();
         metrics.stored_bytes.set(stored);
         metrics.dropped_leaves.inc();
-        log::info!("dropped leaf {} ({} to {}, {} bytes): {reason}", leaf.name, leaf.from, leaf.to, leaf.bytes);
+        log::info!(
+            "dropped leaf {} ({} to {}, {} bytes): {reason}",
+            leaf.name,
+            leaf.from,
+            leaf.to,
+            leaf.bytes
+        );
     }
     client.batch_execute(SWEEP).await
 }
@@ -116,12 +122,24 @@ fn reason(retention: &RetentionConfig, leaf: &StoredLeaf, stored: i64, now: Date
     if let Some(days) = retention.days.filter(too_old) {
         return Some(format!("RETENTION_DAYS={days}"));
     }
-    retention.bytes.filter(|bytes| stored > *bytes).map(|bytes| format!("RETENTION_BYTES={bytes}, {stored} stored"))
+    retention
+        .bytes
+        .filter(|bytes| stored > *bytes)
+        .map(|bytes| format!("RETENTION_BYTES={bytes}, {stored} stored"))
 }
 
 /// All or nothing.
-async fn drop_leaf(client: &mut Client, leaf: &StoredLeaf, reason: &str) -> Result<(), tokio_postgres::Error> {
+async fn drop_leaf(
+    client: &mut Client,
+    leaf: &StoredLeaf,
+    reason: &str,
+) -> Result<(), tokio_postgres::Error> {
+    let lock = format!("lock table only records, only \"{}\" in access exclusive mode", leaf.name);
+    // A look first: nothing is deleted only to be rolled back.
+    client.transaction().await?.batch_execute(&lock).await?;
     let transaction = client.transaction().await?;
+    // The sealer's turn: it would put rows of the leaf together into new ones meanwhile.
+    transaction.batch_execute("select pg_advisory_xact_lock(7313, 1)").await?;
     // 1. What takes long. Writers only add to these tables, so nobody waits for the rows.
     let names = "delete from record_names where id >= $1 and id < $2";
     let ids = [first_id(leaf.from), first_id(leaf.to)];
@@ -129,8 +147,6 @@ async fn drop_leaf(client: &mut Client, leaf: &StoredLeaf, reason: &str) -> Resu
     transaction.execute("delete from signatures where leaf = $1", &[&leaf.number]).await?;
     transaction.execute("delete from groups where leaf = $1", &[&leaf.number]).await?;
     // 2. From here on nobody writes into the leaf, and all who did are done.
-    let lock = format!("lock table only records, only \"{}\" in access exclusive mode", leaf.name);
-    transaction.batch_execute("select pg_advisory_xact_lock(7311, 2)").await?;
     transaction.batch_execute(&lock).await?;
     // 3. The rest, and what came in between.
     transaction.execute(names, &[&ids[0], &ids[1]]).await?;
@@ -142,7 +158,9 @@ async fn drop_leaf(client: &mut Client, leaf: &StoredLeaf, reason: &str) -> Resu
     transaction.execute(counts, &[&minutes[0], &minutes[1]]).await?;
     transaction.execute("delete from leaves where leaf = $1", &[&leaf.number]).await?;
     let audit = "insert into dropped_leaves (leaf, name, from_at, to_at, bytes, reason) values ($1, $2, $3, $4, $5, $6)";
-    transaction.execute(audit, &[&leaf.number, &leaf.name, &leaf.from, &leaf.to, &leaf.bytes, &reason]).await?;
+    transaction
+        .execute(audit, &[&leaf.number, &leaf.name, &leaf.from, &leaf.to, &leaf.bytes, &reason])
+        .await?;
     transaction.batch_execute(&format!("drop table \"{}\"", leaf.name)).await?;
     transaction.commit().await
 }
