@@ -20,10 +20,10 @@ const LEFTOVERS: &str = "select (select count(*) from signatures s where not exi
     + (select count(*) from record_names n where not exists (select from records r where r.id = n.id))";
 const COUNTED: &str = "select coalesce(sum(n), 0)::bigint from minute_counts";
 
-/// 600 records in each of these years, every hundredth with a name.
+/// 600 records in each of these years, in turns, every hundredth with a name.
 fn years(years: std::ops::Range<i32>) -> String {
-    ndjson(years.flat_map(|year| {
-        (0..600).map(move |n| {
+    ndjson((0..600).flat_map(|n| {
+        years.clone().map(move |year| {
             let mut record = named(&format!("{year} {n}"));
             record["timestamp"] = json!(format!("{year}-06-01T12:00:00Z"));
             if n % 100 == 0 {
@@ -178,7 +178,7 @@ async fn nobody_waits_behind_retention() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_that_knew_the_leaf_stores_into_a_new_one() {
-    let app = TestApp::plan().ready().await;
+    let app = TestApp::plan().env("WRITERS", 1).ready().await;
     // Through the parent, with blocks left open in each of the leaves.
     app.post(NDJSON, years(2001..2007), &[]).await.accepted(3_600);
     app.wait_rows(3_600).await;
