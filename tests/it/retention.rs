@@ -22,11 +22,11 @@ const COUNTED: &str = "select coalesce(sum(n), 0)::bigint from minute_counts";
 
 /// 600 records in each of these years, in turns, every hundredth with a name.
 fn years(years: std::ops::Range<i32>) -> String {
-    ndjson((0..600).flat_map(|n| {
+    ndjson((0..600_u32).flat_map(|n| {
         years.clone().map(move |year| {
             let mut record = named(&format!("{year} {n}"));
             record["timestamp"] = json!(format!("{year}-06-01T12:00:00Z"));
-            if n % 100 == 0 {
+            if n.is_multiple_of(100) {
                 record["id"] = json!(format!("{year}-{n}"));
             }
             record

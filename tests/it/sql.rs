@@ -24,6 +24,16 @@ async fn a_reader_reads_and_nothing_else() {
         row.get::<_, String>(0),
         "error server-1234 abc-xyz-123 span-456 5e5342f Failed to connect to DB server-0987 mine default"
     );
+    // What the README shows.
+    let owner = app.database().connect().await;
+    let deployments = "create table deployments (commit text primary key, author text, at timestamptz); \
+        insert into deployments values ('5e5342f', 'ada', '2023-09-01Z'); grant select on deployments to log_reader";
+    owner.batch_execute(deployments).await.unwrap();
+    let join = "select d.author, d.at as deployed, count(*) as errors, max(l.timestamp) as last \
+        from logs l join deployments d on d.commit = l.\"commit\" where l.level = 'error' and l.timestamp >= '2023-01-01' \
+        group by d.author, d.at order by errors desc";
+    let row = reader.query_one(join, &[]).await.unwrap();
+    assert_eq!((row.get("author"), row.get("errors")), ("ada", 1_i64));
     let setting = reader.query_one("select current_setting('statement_timeout')", &[]).await.unwrap();
     assert_eq!(setting.get::<_, String>(0), "30s");
     assert!(reader.batch_execute("delete from logs").await.is_err());
@@ -43,7 +53,6 @@ async fn a_reader_reads_and_nothing_else() {
         assert_eq!(code, "42501", "{refused}: {error:?}");
     }
     // Nor does the owner change rows by hand.
-    let owner = app.database().connect().await;
     for refused in ["delete from logs", "update logs set message = 'x'"] {
         let error = owner.batch_execute(refused).await.expect_err(refused);
         assert_eq!(error.code().map(|code| code.code().to_owned()).as_deref(), Some("42809"), "{refused}");

@@ -45,9 +45,9 @@ fn records() -> Vec<Value> {
         let optional = [
             ("traceId", TRACES[n % 7].map(Value::from)),
             ("spanId", TRACES[(n + 3) % 7].map(Value::from)),
-            ("commit", (n % 3 == 0).then(|| json!(format!("c{n}")))),
-            ("metadata", (n % 2 == 0).then(|| json!({"n": n, "deep": {"er": [n]}}))),
-            ("id", (n % 100 == 0).then(|| json!(format!("client-{n}")))),
+            ("commit", n.is_multiple_of(3).then(|| json!(format!("c{n}")))),
+            ("metadata", n.is_multiple_of(2).then(|| json!({"n": n, "deep": {"er": [n]}}))),
+            ("id", n.is_multiple_of(100).then(|| json!(format!("client-{n}")))),
         ];
         for (name, value) in optional {
             if let Some(value) = value {
