@@ -63,7 +63,9 @@ create table leaves (
   next_block int not null default 0,            -- handed out 64 at a time, and never again
   created_at timestamptz not null default now(),
   xact xid8 not null default pg_current_xact_id(),
-  check (from_at < to_at)
+  check (from_at < to_at),
+  -- Counts are kept by the minute, and go with the leaf.
+  check (extract(epoch from from_at)::numeric % 60 = 0 and extract(epoch from to_at)::numeric % 60 = 0)
 ) with (fillfactor = 50);
 
 -- Leaves that retention has dropped: whoever knows them forgets them.
@@ -122,6 +124,8 @@ alter table groups alter column slices set storage external;
 alter table groups alter column directory set storage external;
 
 -- Records by minute and level: each batch appends, the sealer adds up what is older. Histograms of months read this instead of rows.
+-- Whoever rewrites rows has the sealer's turn, the
+-- advisory lock (7313, 1).
 create table minute_counts (
   minute int not null,                          -- since 1970
   level smallint not null,
@@ -132,13 +136,15 @@ create index minute_counts_minute on minute_counts (minute);
 drop function ensure_leaf(timestamptz, timestamptz, timestamptz);
 
 -- Stand-alone leaf, then ATTACH: that takes SHARE UPDATE EXCLUSIVE on the parent only, so an open COPY or search goes on.
--- The bounds are clipped against the neighbours, hence leaves never overlap; returns the leaf that holds `at`.
+-- The bounds are clipped against the neighbours, hence leaves never overlap; returns the leaf that holds `at`. The number in the name
+-- makes it unique for all time: a writer that knows a dropped leaf must not write into one that was made for the same range later.
 create function ensure_leaf(at timestamptz, wanted_from timestamptz, wanted_to timestamptz)
 returns setof leaves
 language plpgsql as $$
 declare
   leaf_from timestamptz;
   leaf_to timestamptz;
+  leaf_number int;
   leaf_name text;
 begin
   perform pg_advisory_xact_lock(7311, 1);      -- one maker at a time
@@ -148,7 +154,8 @@ begin
   end if;
   select greatest(wanted_from, max(l.to_at)) into leaf_from from leaves l where l.to_at <= at;
   select least(wanted_to, min(l.from_at)) into leaf_to from leaves l where l.from_at > at;
-  leaf_name := 'records_' || to_char(leaf_from at time zone 'utc', 'YYYYMMDD"t"HH24MISS');
+  leaf_number := nextval(pg_get_serial_sequence('leaves', 'leaf'));
+  leaf_name := 'records_' || to_char(leaf_from at time zone 'utc', 'YYYYMMDD"t"HH24MISS') || '_' || leaf_number;
   execute format('create table %I (like records including defaults including constraints)', leaf_name);
   execute format('alter table %I add constraint %I check (timestamp >= %L and timestamp < %L)',
     leaf_name, leaf_name || '_range', leaf_from, leaf_to);
@@ -156,7 +163,8 @@ begin
   execute format('create index %I on %I using brin (timestamp)', leaf_name || '_timestamp', leaf_name);
   execute format('alter table records attach partition %I for values from (%L) to (%L)', leaf_name, leaf_from, leaf_to);
   execute format('alter table %I drop constraint %I', leaf_name, leaf_name || '_range');
-  return query insert into leaves (name, from_at, to_at) values (leaf_name, leaf_from, leaf_to) returning *;
+  return query insert into leaves (leaf, name, from_at, to_at) overriding system value
+    values (leaf_number, leaf_name, leaf_from, leaf_to) returning *;
 end $$;
 
 -- Rows that are stored already move over leaf by leaf. Their blocks count as left open by a writer that is gone: the sealer signs them.
@@ -204,7 +212,40 @@ from records r;
 -- An UPDATE or a hand-made INSERT would bypass the index, a DELETE the counts.
 create function logs_is_read_only() returns trigger language plpgsql as $$
 begin
-  raise exception 'logs is read-only: records come in through POST /public/ingest and leave by retention or POST /api/delete'
+  raise exception 'logs is read-only: records come in through POST /public/ingest and leave by retention or POST /v1/delete'
     using errcode = '42809';
 end $$;
 create trigger read_only instead of insert or update or delete on logs for each row execute function logs_is_read_only();
+
+-- What was deleted by query (POST /v1/delete), dry runs included. `leaves` are those that lost rows: the units of their blocks hold
+-- fewer rows than the index says, and their counts come from minute_counts, where each deletion is a negative number.
+create table deletions (
+  id bigint generated always as identity primary key,
+  at timestamptz not null default now(),
+  filter text not null,                         -- the parameters, as in the address of the search
+  records bigint not null,
+  took_ms bigint not null,
+  client text not null,                         -- address
+  dry_run boolean not null,
+  leaves int[] not null
+);
+
+-- Who may read and nothing else. LOGIN, because settings of a role hold only for who logs in as it; without a password, so that nobody
+-- can where passwords are asked for. Roles belong to the whole cluster: another database may have made it, or make it right now.
+do $$
+begin
+  if not exists (select from pg_roles where rolname = 'log_reader') then
+    create role log_reader login;
+    alter role log_reader set default_transaction_read_only = on;
+    alter role log_reader set statement_timeout = '30s';
+  end if;
+exception
+  when duplicate_object or unique_violation then null;
+  when insufficient_privilege then raise notice 'the role log_reader is not made: % may not create roles', current_user;
+end $$;
+do $$
+begin
+  grant select on logs, leaves, dropped_leaves, minute_counts to log_reader;
+exception
+  when undefined_object then null;              -- there is no such role
+end $$;

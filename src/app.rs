@@ -34,7 +34,7 @@ use crate::{
         direct::{self, DirectReceiver},
         kafka::{self, KafkaQueue},
     },
-    search,
+    search::{self, delete::Access},
     writer::{self, consumer::ConsumerThread, leaves::Leaves, store::Shared, store::Store},
 };
 
@@ -84,8 +84,8 @@ struct Writer {
     direct: Option<Arc<DirectReceiver>>,
     consumer: Option<ConsumerThread>,
     tasks: JoinSet<()>,
-    janitor: Option<JoinHandle<()>>,
-    sealer: Option<JoinHandle<()>>,
+    /// What keeps the tables in order, until it is aborted.
+    keepers: Vec<JoinHandle<()>>,
     topic: Option<JoinHandle<()>>,
 }
 
@@ -154,7 +154,7 @@ impl App {
 
 impl Writer {
     async fn stop(&mut self) {
-        for task in [self.topic.take(), self.janitor.take(), self.sealer.take()].into_iter().flatten() {
+        for task in self.topic.take().into_iter().chain(self.keepers.drain(..)) {
             task.abort();
         }
         if let Some(direct) = &self.direct {
@@ -227,9 +227,16 @@ fn start_writer(
         metrics: metrics.clone(),
     };
     if config.roles.write {
-        writer.janitor = Some(tokio::spawn(writer::janitor::run(database.clone())));
+        let janitor = writer::janitor::run(database.clone());
+        let ahead = writer::ahead::run(database.clone(), shared.leaves.clone());
+        let retention = writer::retention::run(database.clone(), config.retention, metrics.clone());
         let seal = writer::sealer::run(database.clone(), config.writer.seal, metrics.clone());
-        writer.sealer = Some(tokio::spawn(seal));
+        let migrated = migrated.clone();
+        writer.keepers.extend([tokio::spawn(janitor), tokio::spawn(seal)]);
+        writer.keepers.push(tokio::spawn(async move {
+            wait_for(migrated).await;
+            tokio::join!(ahead, retention);
+        }));
     }
     match &config.queue {
         QueueConfig::Direct { bytes_max } => {
@@ -291,6 +298,7 @@ struct Rooms {
     config: Config,
     door: web::Data<ingest::State>,
     search: web::Data<search::State>,
+    delete: web::Data<search::delete::Access>,
     health: web::Data<health::State>,
 }
 
@@ -320,10 +328,17 @@ impl Rooms {
             direct: matches!(config.queue, QueueConfig::Direct { .. }),
             pool,
         };
+        let search = web::Data::new(search::State::new(query_pool, &config.search, metrics.clone()));
+        let delete = match (config.roles.write && config.roles.query, config.http.may_delete) {
+            (true, true) => Access::Allowed(search.clone()),
+            (true, false) => Access::Refused("deleting is switched off here: see ALLOW_DELETE"),
+            (false, _) => Access::Refused("only a process with the roles write and query deletes"),
+        };
         Self {
             config: config.clone(),
             door: web::Data::new(door),
-            search: web::Data::new(search::State::new(query_pool, &config.search, metrics.clone())),
+            search,
+            delete: web::Data::new(delete),
             health: web::Data::new(probes),
         }
     }
@@ -333,6 +348,7 @@ impl Rooms {
         if self.config.roles.ingest {
             service.app_data(self.door.clone()).configure(ingest::routes);
         }
+        service.app_data(self.delete.clone()).configure(search::delete::routes);
         if self.config.roles.query {
             service.app_data(self.search.clone()).configure(search::assets::routes).configure(search::routes);
         }

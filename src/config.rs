@@ -62,6 +62,21 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "`off` accepts that everybody who reaches LISTEN may write and read",
     },
     Variable {
+        name: "RETENTION_DAYS",
+        default: "",
+        meaning: "days that records are kept; older ones are refused, and dropped leaf by leaf; the same in all processes; unset: for ever",
+    },
+    Variable {
+        name: "RETENTION_BYTES",
+        default: "",
+        meaning: "bytes of records with their index; beyond, the oldest leaves are dropped, never that of the present; unset: no limit",
+    },
+    Variable {
+        name: "ALLOW_DELETE",
+        default: "",
+        meaning: "`on` or `off`: whether POST /v1/delete deletes; unset: on if LISTEN is a loopback address, since there are no keys yet",
+    },
+    Variable {
         name: "BODY_BYTES_MAX",
         default: "16777216",
         meaning: "bytes of one request body after inflating; a full body of 20,000 ordinary records is 8 MB",
@@ -126,6 +141,7 @@ pub struct Config {
     pub queue: QueueConfig,
     pub roles: Roles,
     pub writer: WriterConfig,
+    pub retention: RetentionConfig,
     pub search: SearchConfig,
     /// Value for env_logger (`RUST_LOG`).
     pub log_filter: String,
@@ -141,6 +157,10 @@ pub struct HttpConfig {
     pub records_max: usize,
     /// Bytes of bodies being read and parsed at once, all requests together (`BODIES_BYTES_MAX`).
     pub bodies_bytes_max: usize,
+    /// Older records are refused: retention would drop them (`RETENTION_DAYS`).
+    pub age_max: Option<Duration>,
+    /// Whether `POST /v1/delete` deletes (`ALLOW_DELETE`).
+    pub may_delete: bool,
 }
 
 /// Where the rows live.
@@ -189,6 +209,15 @@ pub struct WriterConfig {
     pub seal: SealConfig,
 }
 
+/// What is kept; None: everything.
+#[derive(Debug, Clone, Copy)]
+pub struct RetentionConfig {
+    /// Days that a record is kept at least (`RETENTION_DAYS`).
+    pub days: Option<u32>,
+    /// Bytes of records with their index beyond which the oldest leaves go (`RETENTION_BYTES`).
+    pub bytes: Option<i64>,
+}
+
 /// Searches.
 #[derive(Debug, Clone)]
 pub struct SearchConfig {
@@ -222,12 +251,20 @@ impl Config {
         let roles = reader.roles();
         let queue = reader.queue();
         let database = reader.database();
+        let listen = reader.listen();
+        let retention = RetentionConfig {
+            days: reader.optional("RETENTION_DAYS", 1, 36_500),
+            bytes: reader.optional("RETENTION_BYTES", 1 << 20, 1 << 60),
+        };
+        let day = Duration::from_secs(86_400);
         let config = Config {
             http: HttpConfig {
-                listen: reader.listen(),
+                listen,
                 body_bytes_max: reader.number("BODY_BYTES_MAX", 1024, 256 << 20),
                 records_max: reader.number("REQUEST_RECORDS_MAX", 1, 1_000_000),
                 bodies_bytes_max: reader.number("BODIES_BYTES_MAX", 1024, 64 << 30),
+                age_max: retention.days.map(|days| day * days),
+                may_delete: reader.may_delete(listen),
             },
             database,
             queue,
@@ -240,6 +277,7 @@ impl Config {
                     idle: Duration::from_millis(reader.number("SEAL_IDLE_MS", 0, 86_400_000)),
                 },
             },
+            retention,
             search: SearchConfig {
                 budget: Duration::from_millis(reader.number("SEARCH_BUDGET_MS", 10, 30_000)),
                 concurrent_max: reader.number("SEARCHES_MAX", 1, 1_000),
@@ -283,6 +321,27 @@ impl Reader<'_> {
                 self.faults
                     .push(format!("{name}: a whole number from {min} to {max} is needed, got `{text}`"));
                 min
+            }
+        }
+    }
+
+    fn optional<T: FromStr + PartialOrd + std::fmt::Display + Copy>(
+        &mut self,
+        name: &str,
+        min: T,
+        max: T,
+    ) -> Option<T> {
+        if self.text(name).is_empty() { None } else { Some(self.number(name, min, max)) }
+    }
+
+    fn may_delete(&mut self, listen: SocketAddr) -> bool {
+        match self.text("ALLOW_DELETE").as_str() {
+            "on" => true,
+            "off" => false,
+            "" => listen.ip().is_loopback(),
+            other => {
+                self.faults.push(format!("ALLOW_DELETE: on and off are known, got `{other}`"));
+                false
             }
         }
     }
@@ -409,10 +468,23 @@ mod tests {
             ("KAFKA_BROKERS", "localhost"),
             ("KAFKA_TOPIC", "a b"),
             ("DATABASE_URL", "mysql://secret@host"),
+            ("RETENTION_DAYS", "a week"),
+            ("RETENTION_BYTES", "1000"),
+            ("ALLOW_DELETE", "maybe"),
         ])
         .unwrap_err();
         let text = error.to_string();
-        for name in ["LISTEN", "WRITERS", "ROLES", "KAFKA_BROKERS", "KAFKA_TOPIC", "DATABASE_URL"] {
+        for name in [
+            "LISTEN",
+            "WRITERS",
+            "ROLES",
+            "KAFKA_BROKERS",
+            "KAFKA_TOPIC",
+            "DATABASE_URL",
+            "RETENTION_DAYS",
+            "RETENTION_BYTES",
+            "ALLOW_DELETE",
+        ] {
             assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing in:\n{text}");
         }
         assert!(!text.contains("secret"));
@@ -422,6 +494,23 @@ mod tests {
     fn a_public_address_needs_a_word() {
         assert!(read(&[("LISTEN", "0.0.0.0:1323"), ("AUTH", "off")]).is_ok());
         assert!(read(&[("LISTEN", "0.0.0.0:1323")]).is_err());
+    }
+
+    #[test]
+    fn deleting_is_for_loopback_or_said() {
+        let public = ("LISTEN", "0.0.0.0:1323");
+        let may = |pairs: &[(&str, &str)]| read(pairs).unwrap().http.may_delete;
+        assert!(may(&[]) && !may(&[("ALLOW_DELETE", "off")]));
+        assert!(!may(&[public, ("AUTH", "off")]));
+        assert!(may(&[public, ("AUTH", "off"), ("ALLOW_DELETE", "on")]));
+    }
+
+    #[test]
+    fn what_is_kept() {
+        let config = read(&[("RETENTION_DAYS", "7"), ("RETENTION_BYTES", "10737418240")]).unwrap();
+        assert_eq!(config.http.age_max, Some(Duration::from_secs(604_800)));
+        assert_eq!((config.retention.days, config.retention.bytes), (Some(7), Some(10 << 30)));
+        assert_eq!(read(&[]).unwrap().http.age_max, None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use refinery::Target;
 use tokio_postgres::{Client, Config, NoTls};
 
 mod embedded {
@@ -67,9 +68,14 @@ pub fn pool(config: &Config, size: usize, purpose: Purpose) -> Pool {
 
 /// Brings the schema up to date; waits for another process that does the same.
 pub async fn migrate(config: &Config) -> Result<(), MigrateError> {
+    migrate_to(config, Target::Latest).await
+}
+
+/// Brings the schema to a version and no further: what an earlier release left behind.
+pub async fn migrate_to(config: &Config, target: Target) -> Result<(), MigrateError> {
     let mut client = connect(config).await?;
     client.execute("select pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await?;
-    embedded::migrations::runner().run_async(&mut client).await?;
+    embedded::migrations::runner().set_target(target).run_async(&mut client).await?;
     client.execute("select pg_advisory_unlock($1)", &[&MIGRATION_LOCK]).await?;
     Ok(())
 }

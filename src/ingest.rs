@@ -105,7 +105,8 @@ async fn ingest(
         if request_key.from_client { stored_before(state, &request_key, body_hash).await? } else { None };
     // 4. Parse each record; encode the good ones, keep the faults of the others.
     let received_at = stored.as_ref().map_or_else(Timestamp::now, |stored| stored.received_at);
-    let empty = Intake::new(encoder(&state.queue), request_key.key, body_hash, received_at);
+    let empty =
+        Intake::new(encoder(&state.queue), request_key.key, body_hash, received_at, state.http.age_max);
     let records_max = state.http.records_max;
     let intake = on_thread(large, move || {
         let Body { bytes, reservation: _held } = body;

@@ -52,6 +52,10 @@ pub struct Metrics {
     pub consumer_lag: Family<Partition, GaugeI>,
     pub halted_partitions: GaugeI,
     pub unsealed_blocks: GaugeI,
+    pub leaves: GaugeI,
+    pub stored_bytes: GaugeI,
+    pub dropped_leaves: CounterU,
+    pub deleted_records: CounterU,
     pub searches: Family<Status, CounterU>,
     pub search_seconds: Histogram,
     pub search_rows_read: CounterU,
@@ -107,6 +111,16 @@ impl Metrics {
             "Partitions that stand still because going on would lose records",
             GaugeI::default()
         );
+        let leaves =
+            series!("leaves", "Leaves of the table, at the last look of a writer", GaugeI::default());
+        let stored_bytes = series!(
+            "stored_bytes",
+            "Bytes of records with their index, at the last look of a writer",
+            GaugeI::default()
+        );
+        let dropped_leaves =
+            series!("dropped_leaves", "Leaves that retention has dropped", CounterU::default());
+        let deleted_records = series!("deleted_records", "Records deleted by query", CounterU::default());
         let searches = series!("searches", "Searches by status", Family::default());
         let search_seconds = series!("search_seconds", "Seconds of a search", seconds());
         let search_rows_read = series!("search_rows_read", "Rows read by searches", CounterU::default());
@@ -128,6 +142,10 @@ impl Metrics {
             writer_retries,
             consumer_lag,
             halted_partitions,
+            leaves,
+            stored_bytes,
+            dropped_leaves,
+            deleted_records,
             searches,
             search_seconds,
             search_rows_read,

@@ -12,6 +12,7 @@ pub mod assets;
 pub mod catalogue;
 pub mod count;
 pub mod cursor;
+pub mod delete;
 pub mod error;
 pub mod explain;
 pub mod expr;

@@ -11,6 +11,8 @@ pub mod place;
 pub mod finish;
 pub mod settle;
 pub mod leaves;
+pub mod ahead;
+pub mod retention;
 pub mod error;
 pub mod direct;
 pub mod lane;

@@ -74,7 +74,7 @@ fn batches(records: usize) -> Vec<Bytes> {
                 source.write(&mut body);
                 body.push(b'\n');
             }
-            let intake = Intake::new(Encoder::Rows, uuid::Uuid::now_v7(), 0, Timestamp::now());
+            let intake = Intake::new(Encoder::Rows, uuid::Uuid::now_v7(), 0, Timestamp::now(), None);
             let intake = intake.read(Format::Ndjson, &body, Unknown::Keep, BATCH_ROWS).expect("good records");
             let mut copy = rows::HEADER.to_vec();
             for message in &intake.messages {

@@ -304,7 +304,7 @@ fn between<'a>(text: &'a str, front: &str, ends: &[char]) -> &'a str {
 fn regexes() -> Vec<Literal> {
     let things =
         ["payment gateway", "user session", "database pool", "order service", "audit trail", "mail relay"];
-    let common = things.iter().map(|thing| Literal::regex(&format!("{thing} after 49[0-9][0-9] ms .req f")));
+    let common = things.iter().map(|thing| Literal::regex(&format!("{thing} after 49[0-9][0-9] ms")));
     let rare = RARE_WORDS.iter().take(6).map(|word| Literal::regex(&format!("req [0-9a-f]+, .*{word}")));
     common.chain(rare).collect()
 }

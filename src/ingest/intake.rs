@@ -3,7 +3,7 @@
 //!
 //! Which record goes into which message depends on its index and its size in the body only, so a repeated body makes the same messages.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use crate::{
         id::IdSeed,
         json,
         rows::Rows,
-        rules::{AHEAD_MICROS_MAX, Fault, IdSource},
+        rules::{EventTimes, Fault, IdSource},
     },
 };
 
@@ -44,7 +44,7 @@ pub struct Intake {
     encoder: Encoder,
     key: MessageKey,
     seed: IdSeed,
-    latest: Timestamp,
+    times: EventTimes,
     pub messages: Vec<Message>,
     /// Index and id of each accepted record.
     pub accepted: Vec<(usize, RecordId)>,
@@ -76,13 +76,19 @@ pub fn body_hash(body: &[u8], format: parse::Format, unknown: Unknown) -> i64 {
 }
 
 impl Intake {
-    /// `received_at` is the clock of the rules: for a repeated request, when the first one came.
-    pub fn new(encoder: Encoder, key: Uuid, body_hash: i64, received_at: Timestamp) -> Self {
+    /// `received_at` is the clock of the rules: for a repeated request, when the first one came. `age_max` is the retention.
+    pub fn new(
+        encoder: Encoder,
+        key: Uuid,
+        body_hash: i64,
+        received_at: Timestamp,
+        age_max: Option<Duration>,
+    ) -> Self {
         Self {
             encoder,
             key: MessageKey { tenant: TENANT_DEFAULT, key, part: 0, body_hash, received_at },
             seed: IdSeed::new(TENANT_DEFAULT, key, body_hash),
-            latest: Timestamp(received_at.0 + AHEAD_MICROS_MAX),
+            times: EventTimes::at(received_at, age_max),
             messages: Vec::new(),
             accepted: Vec::new(),
             rejected: Vec::new(),
@@ -117,7 +123,7 @@ impl Intake {
         self.part.bytes += bytes;
         let source = IdSource::Request { tenant: self.key.tenant, seed: self.seed, index: item.index };
         match item.draft.and_then(|draft| {
-            let (record, nuls) = draft.check(self.latest, source)?;
+            let (record, nuls) = draft.check(self.times, source)?;
             match self.encoder {
                 Encoder::Rows => self.part.rows.push(&record, item.index),
                 Encoder::Lines => json::write_line(&mut self.part.lines, &record),

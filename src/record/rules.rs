@@ -1,7 +1,7 @@
 //! The rules of a record, in one place. In: a [`Draft`], texts as the client sent them. Out: a [`Record`] that Postgres will store,
 //! or a [`Fault`] naming the field, the limit and what was seen. Limits count bytes of UTF-8.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use validator::{Validate, ValidateArgs, ValidationError};
 
@@ -13,9 +13,28 @@ pub const CLIENT_ID_BYTES_MAX: usize = 128;
 /// How far ahead of our clock a record may be: clients' clocks drift, but a year ahead is a fault.
 pub const AHEAD_MICROS_MAX: i64 = 24 * 3600 * 1_000_000;
 
+/// When an event may have been, both ends included.
+#[derive(Debug, Clone, Copy)]
+pub struct EventTimes {
+    /// None: since 1970. Older than this, retention would drop it.
+    earliest: Option<Timestamp>,
+    latest: Timestamp,
+}
+
+impl EventTimes {
+    /// For records that were checked before.
+    pub const ANY: Self = Self { earliest: None, latest: Timestamp::MAX };
+
+    /// For records that come now; `age_max` is the retention.
+    pub fn at(now: Timestamp, age_max: Option<Duration>) -> Self {
+        let earliest = age_max.map(|age| Timestamp(now.0 - age.as_micros() as i64));
+        Self { earliest, latest: Timestamp(now.0 + AHEAD_MICROS_MAX) }
+    }
+}
+
 /// A record as it came: texts decoded, nothing checked.
 #[derive(Debug, Default, Validate)]
-#[validate(context = Timestamp)]
+#[validate(context = EventTimes)]
 pub struct Draft<'a> {
     #[validate(required(message = "required, but missing"), custom(function = "known_level"))]
     pub level: Option<Cow<'a, str>>,
@@ -75,13 +94,13 @@ pub enum IdSource {
 }
 
 impl<'a> Draft<'a> {
-    /// Applies every rule. `latest` is the last moment an event may have. Returns the record and how many U+0000 were replaced.
-    pub fn check(mut self, latest: Timestamp, id_source: IdSource) -> Result<(Record<'a>, usize), Fault> {
+    /// Applies every rule. Returns the record and how many U+0000 were replaced.
+    pub fn check(mut self, times: EventTimes, id_source: IdSource) -> Result<(Record<'a>, usize), Fault> {
         let mut nuls = 0;
         for text in self.texts() {
             nuls += replace_nuls(text);
         }
-        self.validate_with_args(&latest).map_err(|errors| first_fault(&errors))?;
+        self.validate_with_args(&times).map_err(|errors| first_fault(&errors))?;
         let metadata = metadata::merge(self.metadata, &self.extra);
         let metadata = match metadata {
             Some(text) => {
@@ -190,7 +209,7 @@ fn client_name(text: &str) -> Result<(), ValidationError> {
     not_empty(text, CLIENT_ID_BYTES_MAX)
 }
 
-fn event_time(text: &str, latest: &Timestamp) -> Result<(), ValidationError> {
+fn event_time(text: &str, times: &EventTimes) -> Result<(), ValidationError> {
     let Some(at) = Timestamp::parse(text) else {
         return Err(refuse(
             "timestamp",
@@ -200,10 +219,16 @@ fn event_time(text: &str, latest: &Timestamp) -> Result<(), ValidationError> {
     if at.0 < 0 {
         return Err(refuse("timestamp", format!("not before 1970, got `{}`", excerpt(text))));
     }
-    if at > *latest {
+    if at > times.latest {
         return Err(refuse(
             "timestamp",
-            format!("at most 24 hours ahead, not after {latest}, got `{}`", excerpt(text)),
+            format!("at most 24 hours ahead, not after {}, got `{}`", times.latest, excerpt(text)),
+        ));
+    }
+    if let Some(earliest) = times.earliest.filter(|earliest| at < *earliest) {
+        return Err(refuse(
+            "timestamp",
+            format!("older than what is kept, not before {earliest}, got `{}`", excerpt(text)),
         ));
     }
     Ok(())
@@ -232,16 +257,17 @@ mod tests {
     }
 
     fn check(draft: Draft<'static>) -> Result<(Record<'static>, usize), Fault> {
-        let latest = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+        let now = Timestamp::parse("2025-12-31T00:00:00Z").unwrap();
+        let times = EventTimes::at(now, Some(Duration::from_secs(1_000 * 86_400)));
         let seed = id::IdSeed::new(1, uuid::Uuid::nil(), 0);
-        draft.check(latest, IdSource::Request { tenant: 1, seed, index: 0 })
+        draft.check(times, IdSource::Request { tenant: 1, seed, index: 0 })
     }
 
     #[test]
     fn every_field_has_its_limit() {
         assert!(check(draft()).is_ok());
         let long = |n: usize| Some(Cow::Owned("x".repeat(n)));
-        let cases: [(&str, Draft<'static>, &str); 12] = [
+        let cases: [(&str, Draft<'static>, &str); 13] = [
             ("level", Draft { level: None, ..draft() }, "required, but missing"),
             (
                 "level",
@@ -266,6 +292,11 @@ mod tests {
                 "timestamp",
                 Draft { timestamp: Some("2026-01-01T00:00:01Z".into()), ..draft() },
                 "at most 24 hours ahead, not after 2026-01-01T00:00:00Z, got `2026-01-01T00:00:01Z`",
+            ),
+            (
+                "timestamp",
+                Draft { timestamp: Some("2023-04-05T23:59:59Z".into()), ..draft() },
+                "older than what is kept, not before 2023-04-06T00:00:00Z, got `2023-04-05T23:59:59Z`",
             ),
             ("traceId", Draft { trace_id: long(257), ..draft() }, "at most 256 bytes, got 257"),
             ("id", Draft { client_id: long(129), ..draft() }, "at most 128 bytes, got 129"),

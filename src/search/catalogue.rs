@@ -235,8 +235,10 @@ impl Known {
     }
 
     fn forget_leaf(&mut self, number: i32) -> bool {
-        let begin = self.begins.remove(&number);
-        begin.is_some_and(|begin| self.leaves.remove(&begin).is_some())
+        let Some(begin) = self.begins.remove(&number) else { return false };
+        // A leaf that was made again for the same range stays.
+        let is_same = self.leaves.get(&begin).is_some_and(|leaf| leaf.number == number);
+        is_same && self.leaves.remove(&begin).is_some()
     }
 
     /// To change a leaf, which searches that run may hold as it is.

@@ -24,6 +24,9 @@ pub enum SearchError {
     /// A leaf was dropped while it was searched; a new search does not see it any more.
     #[error("records were dropped while they were searched")]
     LeafGone,
+    /// Somebody else changed the same records.
+    #[error("records were changed by somebody else meanwhile")]
+    Contended,
     #[error("the database cannot be reached")]
     Unavailable { retry_after: Duration, cause: String },
     #[error("something went wrong here; it has been logged")]
@@ -39,9 +42,11 @@ impl SearchError {
         match self {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Busy { .. } | Self::TooSlow { .. } | Self::LeafGone | Self::Unavailable { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Busy { .. }
+            | Self::TooSlow { .. }
+            | Self::LeafGone
+            | Self::Contended
+            | Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -51,7 +56,7 @@ impl SearchError {
             Self::Busy { retry_after }
             | Self::TooSlow { retry_after }
             | Self::Unavailable { retry_after, .. } => Some(*retry_after),
-            Self::LeafGone => Some(Duration::from_secs(1)),
+            Self::LeafGone | Self::Contended => Some(Duration::from_secs(1)),
             Self::Bad(_) | Self::NotFound | Self::Internal { .. } => None,
         }
     }
@@ -60,7 +65,12 @@ impl SearchError {
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::Unavailable { cause, .. } | Self::Internal { cause } => Some(cause),
-            Self::Bad(_) | Self::NotFound | Self::Busy { .. } | Self::TooSlow { .. } | Self::LeafGone => None,
+            Self::Bad(_)
+            | Self::NotFound
+            | Self::Busy { .. }
+            | Self::TooSlow { .. }
+            | Self::LeafGone
+            | Self::Contended => None,
         }
     }
 
@@ -86,6 +96,9 @@ impl From<tokio_postgres::Error> for SearchError {
         }
         if *code == SqlState::UNDEFINED_TABLE {
             return Self::LeafGone;
+        }
+        if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) {
+            return Self::Contended;
         }
         // Shutting down, starting up, out of connections, out of memory: it will be there again.
         if ["57P", "53", "08", "58"].iter().any(|class| code.code().starts_with(class)) {
@@ -129,6 +142,7 @@ mod tests {
                 "the search did not get anywhere within its time budget",
             ),
             (SearchError::LeafGone, 503, "records were dropped while they were searched"),
+            (SearchError::Contended, 503, "records were changed by somebody else meanwhile"),
             (SearchError::unavailable("secret"), 503, "the database cannot be reached"),
             (
                 SearchError::Internal { cause: "secret".into() },

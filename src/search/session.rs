@@ -18,6 +18,13 @@ set local enable_seqscan = off;
 set local jit = off;
 savepoint before";
 
+/// The same for a deletion.
+const BEGIN_TO_WRITE: &str = "\
+begin isolation level repeatable read read write;
+set local enable_seqscan = off;
+set local jit = off;
+savepoint before";
+
 /// How much longer than its statement's timeout a server may be silent; then it is away, whatever TCP says.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// What a statement gets at least, so that there is an answer.
@@ -63,8 +70,17 @@ impl From<tokio_postgres::Error> for Stopped {
 impl Session {
     /// Takes a connection and a snapshot.
     pub async fn open(state: &State, deadline: Instant) -> Result<(Self, Snapshot), SearchError> {
+        Self::begin(state, deadline, BEGIN).await
+    }
+
+    /// The same, for statements that change something; [`Session::commit`] keeps it.
+    pub async fn open_to_write(state: &State, deadline: Instant) -> Result<(Self, Snapshot), SearchError> {
+        Self::begin(state, deadline, BEGIN_TO_WRITE).await
+    }
+
+    async fn begin(state: &State, deadline: Instant, begin: &str) -> Result<(Self, Snapshot), SearchError> {
         let session = Self { client: Some(state.pool.get().await?), deadline, ran: None };
-        let begun = state.catalogue.begin(session.client(), BEGIN);
+        let begun = state.catalogue.begin(session.client(), begin);
         match tokio::time::timeout(SILENCE_MAX, begun).await {
             Ok(snapshot) => Ok((session, snapshot?)),
             Err(_) => Err(SearchError::unavailable("Postgres does not answer")),
@@ -121,6 +137,16 @@ impl Session {
         if let Ok(Ok(())) = tokio::time::timeout(SILENCE_MAX, client.batch_execute("rollback")).await {
             drop(self.client.take());
         }
+    }
+
+    /// Keeps what was changed, and gives the connection back.
+    pub async fn commit(mut self) -> Result<(), SearchError> {
+        match tokio::time::timeout(SILENCE_MAX, self.client().batch_execute("commit")).await {
+            Ok(committed) => committed?,
+            Err(_) => return Err(SearchError::unavailable("Postgres does not answer")),
+        }
+        drop(self.client.take());
+        Ok(())
     }
 
     fn client(&self) -> &Object {

@@ -267,6 +267,7 @@ impl Problem {
                 "Old records were dropped while this search read them. Try again: the next one does not see them.".to_owned(),
                 retry,
             ),
+            SearchError::Contended => ("slow", "Records were changed", format!("{error}. Try again."), retry),
             SearchError::Unavailable { .. } => (
                 "problem",
                 "The database cannot be reached",

@@ -29,9 +29,8 @@ use crate::{
     ingest::element::Element,
     queue::MessageKey,
     record::{
-        Timestamp,
         rows::Rows,
-        rules::{Fault, IdSource},
+        rules::{EventTimes, Fault, IdSource},
     },
 };
 
@@ -337,7 +336,7 @@ fn parse_line(line: &[u8], index: usize, rows: &mut Rows) -> Result<(), Fault> {
         serde_json::from_str(text).map_err(|error| Fault::new("record", format!("not JSON: {error}")))?;
     let Element::Object(fields) = element else { return Err(Fault::new("record", "not an object")) };
     let (draft, id) = fields.queued()?;
-    let (record, _) = draft.check(Timestamp::MAX, IdSource::Known(id))?;
+    let (record, _) = draft.check(EventTimes::ANY, IdSource::Known(id))?;
     rows.push(&record, index);
     Ok(())
 }

@@ -18,8 +18,14 @@ const WIDTHS: [TimeDelta; 4] =
     [TimeDelta::days(1), TimeDelta::hours(6), TimeDelta::hours(1), TimeDelta::minutes(10)];
 /// Until a rate is known.
 const WIDTH_AT_START: TimeDelta = TimeDelta::hours(1);
-/// Rates are measured over at least this long.
-const RATE_WINDOW: Duration = Duration::from_secs(60);
+/// How long a measured rate is believed.
+const RATE_AGE_MAX: Duration = Duration::from_secs(30);
+/// Rows of the last hour and of the last ten minutes, by all writers and by event time: late rows go elsewhere. Restarts change nothing.
+const MEASURE: &str = "\
+select coalesce(sum(n), 0)::bigint as hour, coalesce(sum(n) filter (where minute >= $1 - 10), 0)::bigint as ten_minutes,
+  coalesce($1 - min(minute), 0) as minutes, exists (select from minute_counts where minute < $1 - 60) as is_old
+from minute_counts
+where minute > $1 - 60 and minute <= $1";
 
 /// One leaf: rows with `from <= timestamp < to`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,21 +38,30 @@ pub struct Leaf {
 }
 
 /// The leaves that this process knows, and how fast rows come.
+#[derive(Default)]
 pub struct Leaves {
     known: RwLock<Vec<Arc<Leaf>>>,
-    rate: Mutex<Rate>,
+    rate: Mutex<Option<(Instant, Rate)>>,
 }
 
-struct Rate {
-    since: Instant,
-    rows: u64,
-    per_second: Option<f64>,
-}
+/// How many rows of the present come a second; None if nothing is stored yet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate(Option<f64>);
 
-impl Default for Leaves {
-    fn default() -> Self {
-        let rate = Rate { since: Instant::now(), rows: 0, per_second: None };
-        Self { known: RwLock::default(), rate: Mutex::new(rate) }
+impl Rate {
+    /// The higher of the last ten minutes and the last hour, so that a pause does not make the next leaf too wide. A system that is
+    /// younger than that counts from its first row on.
+    fn of(hour: i64, ten_minutes: i64, minutes: i32, is_old: bool) -> Self {
+        if hour <= 0 {
+            return Self(is_old.then_some(0.0));
+        }
+        let age = if is_old { 60.0 } else { f64::from(minutes.max(1)) };
+        let per_second = |rows: i64, minutes: f64| rows as f64 / (60.0 * minutes.min(age));
+        Self(Some(per_second(ten_minutes, 10.0).max(per_second(hour, 60.0))))
+    }
+
+    pub fn is_busy(self) -> bool {
+        self.0.is_some_and(|per_second| per_second > 0.0)
     }
 }
 
@@ -60,7 +75,12 @@ impl Leaves {
 
     /// Makes the leaf of a row, or learns of it from the database.
     pub async fn ensure(&self, client: &Client, at: Timestamp) -> Result<Arc<Leaf>, tokio_postgres::Error> {
-        let (from, to) = wanted(at.datetime(), Utc::now(), self.rows_per_second());
+        let known = *self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let rate = match known.filter(|(since, _)| since.elapsed() < RATE_AGE_MAX) {
+            Some((_, rate)) => rate,
+            None => self.measure(client).await?,
+        };
+        let (from, to) = wanted(at.datetime(), Utc::now(), rate.0);
         let statement = "select leaf, name, from_at, to_at from ensure_leaf($1, $2, $3)";
         let row = client.query_one(statement, &[&at.datetime(), &from, &to]).await?;
         let leaf = Arc::new(Leaf {
@@ -83,19 +103,12 @@ impl Leaves {
         self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Counts rows for the rate.
-    pub fn stored(&self, rows: usize) {
-        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        rate.rows += rows as u64;
-        let elapsed = rate.since.elapsed();
-        if elapsed >= RATE_WINDOW {
-            rate.per_second = Some(rate.rows as f64 / elapsed.as_secs_f64());
-            (rate.since, rate.rows) = (Instant::now(), 0);
-        }
-    }
-
-    fn rows_per_second(&self) -> Option<f64> {
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner).per_second
+    /// How fast rows come.
+    pub async fn measure(&self, client: &Client) -> Result<Rate, tokio_postgres::Error> {
+        let row = client.query_one(MEASURE, &[&Timestamp::now().minute()]).await?;
+        let rate = Rate::of(row.get(0), row.get(1), row.get(2), row.get(3));
+        *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), rate));
+        Ok(rate)
     }
 }
 
@@ -154,6 +167,17 @@ mod tests {
         let (from, to) = wanted(time(at), time("2026-03-15T10:20:30Z"), rate);
         assert!(from <= time(at) && time(at) < to, "{at} is outside {from} to {to}");
         format!("{} {}", Timestamp::from(from), Timestamp::from(to))
+    }
+
+    #[test]
+    fn rate_is_the_higher_one_and_counts_from_the_first_row() {
+        assert_eq!(Rate::of(0, 0, 0, false), Rate(None));
+        assert_eq!(Rate::of(0, 0, 0, true), Rate(Some(0.0)));
+        assert_eq!(Rate::of(3_600_000, 600_000, 59, true), Rate(Some(1_000.0)));
+        assert_eq!(Rate::of(3_600_000, 0, 59, true), Rate(Some(1_000.0)));
+        assert_eq!(Rate::of(600_000, 600_000, 5, true), Rate(Some(1_000.0)));
+        assert_eq!(Rate::of(120_000, 120_000, 2, false), Rate(Some(1_000.0)));
+        assert!(!Rate::of(0, 0, 0, true).is_busy());
     }
 
     #[test]

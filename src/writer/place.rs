@@ -18,6 +18,8 @@ const LEAVES_DIRECT_MAX: usize = 4;
 /// The rows of one COPY.
 pub struct Target {
     pub table: String,
+    /// Numbers of the leaves of which there are rows.
+    pub leaves: Vec<i32>,
     /// Each with what its column `block` holds.
     pub rows: Vec<(Entry, i32)>,
 }
@@ -82,14 +84,29 @@ pub async fn into_blocks(
             rows.push((entry, place.expect("the leaf was just supplied with numbers")));
         }
         match targets.last_mut() {
-            Some(parent) if together => parent.rows.extend(rows),
+            Some(parent) if together => {
+                parent.rows.extend(rows);
+                parent.leaves.push(leaf.number);
+            }
             _ => {
                 let table = if together { "records".to_owned() } else { leaf.name.clone() };
-                targets.push(Target { table, rows });
+                targets.push(Target { table, leaves: vec![leaf.number], rows });
             }
         }
     }
     Ok(targets)
+}
+
+/// After a COPY through the parent: whether its rows went into the leaves in whose blocks they were placed. Another may have been made
+/// for the same range; the name of a leaf is its own, so a COPY of its own needs no look. The COPY's locks keep the answer true.
+pub async fn check(client: &Client, target: &Target) -> Result<(), Failure> {
+    if target.leaves.len() == 1 {
+        return Ok(());
+    }
+    let statement = "select count(*) from leaves where leaf = any ($1)";
+    let row = client.query_one(statement, &[&target.leaves]).await;
+    let known: i64 = row.map_err(|error| classify(&error, Phase::BeforeCommit))?.get(0);
+    if known == target.leaves.len() as i64 { Ok(()) } else { Err(Failure::LeafGone) }
 }
 
 /// Numbers of blocks that nobody else has or will have, whatever becomes of this batch.

@@ -120,7 +120,10 @@ async fn try_rows(store: &mut Store, batch: &Batch, entries: Vec<Entry>) -> Resu
     session.client.batch_execute("begin").await.map_err(failed)?;
     for (leaf, entries) in groups {
         let rows = entries.into_iter().map(|entry| (entry, 0)).collect();
-        session.copy_rows(batch, &Target { table: leaf.name.clone(), rows }).await.map_err(failed)?;
+        session
+            .copy_rows(batch, &Target { table: leaf.name.clone(), leaves: vec![leaf.number], rows })
+            .await
+            .map_err(failed)?;
     }
     Ok(())
 }

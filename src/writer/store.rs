@@ -196,6 +196,7 @@ impl Store {
         session.client.batch_execute("begin").await.map_err(before)?;
         for target in &targets {
             session.copy_rows(batch, target).await.map_err(before)?;
+            place::check(&session.client, target).await?;
         }
         session.copy_signatures(&changes).await.map_err(before)?;
         session.insert_names(batch).await.map_err(before)?;
@@ -221,7 +222,6 @@ impl Store {
             false => message.stored_before.len(),
         };
         metrics.repeated_records.inc_by(batch.messages.iter().map(repeated).sum::<usize>() as u64);
-        self.shared.leaves.stored(rows);
         log::debug!("batch: {rows} rows of {} messages in {:?}", batch.messages.len(), started.elapsed());
     }
 

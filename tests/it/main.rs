@@ -9,6 +9,7 @@ mod harness;
 
 mod contract;
 mod counts;
+mod delete;
 mod grammar;
 mod idempotency;
 mod kafka;
@@ -17,6 +18,9 @@ mod matches;
 mod operate;
 mod outage;
 mod pages;
+mod retention;
 mod roundtrip;
 mod search;
 mod shutdown;
+mod sql;
+mod upgrade;

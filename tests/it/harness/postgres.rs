@@ -173,7 +173,11 @@ fn as_user(mut command: Command) -> Command {
 }
 
 async fn connect(port: u16, database: &str) -> Client {
-    let text = format!("postgresql://postgres@127.0.0.1:{port}/{database}");
+    connect_as("postgres", port, database).await
+}
+
+async fn connect_as(user: &str, port: u16, database: &str) -> Client {
+    let text = format!("postgresql://{user}@127.0.0.1:{port}/{database}");
     let (client, connection) = tokio_postgres::connect(&text, NoTls).await.expect("the test server answers");
     tokio::spawn(connection);
     client
@@ -223,6 +227,11 @@ impl Database {
     /// Another connection, for what the first cannot do (held transactions, a server that crashed in between).
     pub async fn connect(&self) -> Client {
         connect(self.port, &self.name).await
+    }
+
+    /// A connection of another user.
+    pub async fn connect_as(&self, user: &str) -> Client {
+        connect_as(user, self.port, &self.name).await
     }
 
     /// The number that a query of one row and one bigint column gives.

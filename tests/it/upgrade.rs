@@ -1,0 +1,145 @@
+//! Databases of earlier versions: what they hold is found after the migrations as it was before, and counted right.
+
+use std::collections::BTreeMap;
+
+use log_ingestor::{
+    db,
+    record::{
+        TENANT_DEFAULT, Timestamp,
+        id::{IdSeed, from_client_id},
+    },
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::{
+    TestApp,
+    app::NDJSON,
+    postgres::Database,
+    records::{ndjson, sample},
+};
+
+const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "fatal"];
+const TIMES: [&str; 4] =
+    ["2024-05-05T12:00:00Z", "2026-01-02T03:04:05.000001Z", "2026-01-02T03:04:59Z", "2026-01-03T00:00:00Z"];
+/// Ids as clients send them; the packed column keeps each kind in another way.
+const TRACES: [Option<&str>; 7] = [
+    None,
+    Some("4bf92f3577b34da6a3ce929d0e0e4736"),
+    Some("4BF92F3577B34DA6A3CE929D0E0E4736"),
+    Some("0b5c1a3e-9f63-4f0e-8c4f-6d2c5a3b1e90"),
+    Some("Spur 7 / größer"),
+    Some("abc"),
+    Some(""),
+];
+
+/// In three leaves: all levels, and of one more than a block.
+fn records() -> Vec<Value> {
+    let record = |n: usize| {
+        let mut record = json!({
+            "level": if n < 1_000 { "info" } else { LEVELS[n % 6] },
+            "message": format!("upgraded #{n}#"),
+            "resourceId": format!("server-{}", n % 10),
+            "timestamp": TIMES[n % 4],
+        });
+        let optional = [
+            ("traceId", TRACES[n % 7].map(Value::from)),
+            ("spanId", TRACES[(n + 3) % 7].map(Value::from)),
+            ("commit", n.is_multiple_of(3).then(|| json!(format!("c{n}")))),
+            ("metadata", n.is_multiple_of(2).then(|| json!({"n": n, "deep": {"er": [n]}}))),
+            ("id", n.is_multiple_of(100).then(|| json!(format!("client-{n}")))),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                record[name] = value;
+            }
+        }
+        record
+    };
+    (0..1_301).map(record).collect()
+}
+
+/// The id that the product gives.
+fn id_of(record: &Value, n: usize) -> Uuid {
+    let at = Timestamp::parse(record["timestamp"].as_str().unwrap()).unwrap();
+    match record["id"].as_str() {
+        Some(name) => from_client_id(TENANT_DEFAULT, at, name).0,
+        None => IdSeed::new(TENANT_DEFAULT, Uuid::from_u128(7), 0).record(at, n).0,
+    }
+}
+
+/// A database as the first release left it.
+async fn store_as_before(database: &Database, records: &[Value]) {
+    let config = database.url(database.port).parse().unwrap();
+    db::migrate_to(&config, refinery::Target::Version(2)).await.unwrap();
+    for day in ["2024-05-05", "2026-01-02", "2026-01-03"] {
+        let leaf = format!("select ensure_leaf('{day}Z', '{day}Z', timestamptz '{day}Z' + interval '1 day')");
+        database.sql.batch_execute(&leaf).await.unwrap();
+    }
+    let insert = "insert into logs (timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata, client_id) \
+        select (r->>'timestamp')::timestamptz, i, array_position($3::text[], r->>'level'), r->>'resourceId', \
+          r->>'traceId', r->>'spanId', r->>'commit', r->>'message', r->'metadata', r->>'id' \
+        from unnest($1::text[], $2::uuid[]) as u (t, i), jsonb(t) r";
+    let texts: Vec<String> = records.iter().map(Value::to_string).collect();
+    let ids: Vec<Uuid> = records.iter().enumerate().map(|(n, record)| id_of(record, n)).collect();
+    let levels = LEVELS.to_vec();
+    database.sql.execute(insert, &[&texts, &ids, &levels]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_first_release_stored_is_found() {
+    let database = Database::empty().await;
+    let records = records();
+    store_as_before(&database, &records).await;
+    let app = TestApp::plan().database(&database).ready().await;
+    app.wait_rows(records.len() as i64).await;
+    // 1. Each by its id, in the shape in which it came.
+    for (n, record) in records.iter().enumerate() {
+        let id = id_of(record, n).to_string();
+        let mut wanted = record.clone();
+        let named = wanted.as_object_mut().unwrap().remove("id");
+        wanted["id"] = json!(id);
+        if let Some(name) = named {
+            wanted["clientId"] = name;
+        }
+        assert_eq!(app.get(&format!("/api/logs/{id}")).await.json, wanted, "{n}");
+    }
+    // 2. By message, by trace, by level.
+    let ids = async |parameters: &[(&str, &str)]| -> usize {
+        let mut parameters = parameters.to_vec();
+        parameters.push(("limit", "1000"));
+        app.search(&parameters).await["logs"].as_array().unwrap().len()
+    };
+    for n in (0..records.len()).step_by(37) {
+        assert_eq!(ids(&[("message", &format!("#{n}#"))]).await, 1, "message {n}");
+    }
+    let count = |holds: &dyn Fn(&Value) -> bool| records.iter().filter(|record| holds(record)).count();
+    for trace in TRACES.into_iter().flatten().filter(|trace| !trace.is_empty()) {
+        assert_eq!(ids(&[("traceId", trace)]).await, count(&|record| record["traceId"] == trace), "{trace}");
+        assert_eq!(ids(&[("spanId", trace)]).await, count(&|record| record["spanId"] == trace), "{trace}");
+    }
+    for level in ["trace", "error", "fatal"] {
+        assert_eq!(ids(&[("level", level)]).await, count(&|record| record["level"] == level), "{level}");
+    }
+    assert_eq!(ids(&[("metadata.deep.er", "600")]).await, 1);
+    // 3. Counts by minute and level.
+    let mut wanted: BTreeMap<(i32, i16), i64> = BTreeMap::new();
+    for record in &records {
+        let at = Timestamp::parse(record["timestamp"].as_str().unwrap()).unwrap();
+        let level = LEVELS.iter().position(|level| record["level"] == *level).unwrap();
+        *wanted.entry((at.minute(), level as i16 + 1)).or_default() += 1;
+    }
+    let counted = "select minute, level, sum(n)::bigint from minute_counts group by 1, 2";
+    let counted = database.sql.query(counted, &[]).await.unwrap();
+    let counted = counted.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
+    assert_eq!(wanted, counted);
+    // 4. No place of the index covers more rows than it may.
+    let fullest = "select max(n) from (select count(*) as n from records group by tableoid, block) as units";
+    assert_eq!(database.number(fullest).await, 32);
+    // 5. What clients named is known, and what comes now is stored beside it.
+    let named = records.iter().filter(|record| record["id"].is_string()).cloned();
+    app.post(NDJSON, ndjson(named), &[]).await.accepted(14);
+    app.post_json(&sample()).await.accepted(1);
+    app.wait_rows(records.len() as i64 + 1).await;
+    app.stop().await;
+}
