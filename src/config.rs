@@ -127,6 +127,11 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "searches that run at once; the next wait up to 5 s, then 503",
     },
     Variable {
+        name: "LONG_SEARCHES_MAX",
+        default: "1",
+        meaning: "searches longer than 30 ms that run at once, others answer with what they have; each keeps one core of Postgres busy",
+    },
+    Variable {
         name: "QUERY_POOL_SIZE",
         default: "16",
         meaning: "Postgres connections for searches and look-ups, at least SEARCHES_MAX",
@@ -225,6 +230,8 @@ pub struct SearchConfig {
     pub budget: Duration,
     /// Searches that run at once (`SEARCHES_MAX`).
     pub concurrent_max: usize,
+    /// Searches longer than 30 ms that run at once (`LONG_SEARCHES_MAX`).
+    pub long_max: usize,
     /// Connections for searches and look-ups (`QUERY_POOL_SIZE`).
     pub pool_size: usize,
 }
@@ -281,6 +288,7 @@ impl Config {
             search: SearchConfig {
                 budget: Duration::from_millis(reader.number("SEARCH_BUDGET_MS", 10, 30_000)),
                 concurrent_max: reader.number("SEARCHES_MAX", 1, 1_000),
+                long_max: reader.number("LONG_SEARCHES_MAX", 1, 1_000),
                 pool_size: reader.number("QUERY_POOL_SIZE", 1, 1_000),
             },
             log_filter: reader.text("RUST_LOG"),

@@ -78,6 +78,8 @@ pub struct State {
     time_max: Duration,
     /// One permit a running search.
     turns: Semaphore,
+    /// One permit a search that is not quick.
+    long_turns: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
@@ -89,6 +91,7 @@ impl State {
             budget: config.budget,
             time_max: TIME_MAX,
             turns: Semaphore::new(config.concurrent_max),
+            long_turns: Arc::new(Semaphore::new(config.long_max)),
             metrics,
         }
     }

@@ -22,15 +22,28 @@ use crate::record::{Timestamp, rows::RowText};
 pub const NUMBERS: i32 = 64;
 /// A block that got no row for so long is signed as it is: late rows would otherwise leave blocks open, hence always searched, for ever.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
+/// A row that is so much older than the newest one of its leaf is late.
+const LATE_MICROS: i64 = 10_000_000;
 /// Blocks one writer keeps open, 8 KiB each; beyond that the ones that wait longest are signed.
 const OPEN_MAX: usize = 512;
 
 /// The blocks of one writer.
 pub struct Blocks {
     pub writer: i32,
-    open: HashMap<(i32, i16), Open>,
+    open: HashMap<Stream, Open>,
+    /// Time of the newest row by leaf.
+    newest: HashMap<i32, Timestamp>,
     /// Numbers that were reserved, by leaf.
     numbers: HashMap<i32, Range<i32>>,
+}
+
+/// Rows that fill the same block. Late ones have blocks of their own: one such row would make a whole unit reach back in time, and
+/// every page and every narrow time range would read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Stream {
+    leaf: i32,
+    level: i16,
+    is_late: bool,
 }
 
 struct Open {
@@ -54,7 +67,7 @@ pub struct Changes {
 
 impl Blocks {
     pub fn new(writer: i32) -> Self {
-        Self { writer, open: HashMap::new(), numbers: HashMap::new() }
+        Self { writer, open: HashMap::new(), newest: HashMap::new(), numbers: HashMap::new() }
     }
 
     /// Gives this leaf numbers that nobody else has.
@@ -71,7 +84,9 @@ impl Blocks {
         row: &RowText<'_>,
         changes: &mut Changes,
     ) -> Option<i32> {
-        let key = (leaf, level);
+        let newest = self.newest.entry(leaf).or_insert(at);
+        *newest = at.max(*newest);
+        let key = Stream { leaf, level, is_late: at.0 < newest.0 - LATE_MICROS };
         if !self.open.contains_key(&key) {
             let number = self.numbers.get_mut(&leaf)?.next()?;
             self.open.insert(key, Open::new(number, level));
@@ -87,7 +102,7 @@ impl Blocks {
 
     /// Signs what is idle or too much, and lists what is left open and not known to be.
     pub fn finish(&mut self, changes: &mut Changes) {
-        let mut waiting: Vec<(Instant, (i32, i16))> =
+        let mut waiting: Vec<(Instant, Stream)> =
             self.open.iter().map(|(key, open)| (open.touched, *key)).collect();
         waiting.sort_unstable();
         let too_many = waiting.len().saturating_sub(OPEN_MAX);
@@ -96,9 +111,9 @@ impl Blocks {
                 self.close(key, changes);
             }
         }
-        for ((leaf, level), open) in self.open.iter_mut().filter(|(_, open)| !open.registered) {
+        for (stream, open) in self.open.iter_mut().filter(|(_, open)| !open.registered) {
             open.registered = true;
-            changes.opened.push((*leaf, open.span.number, *level));
+            changes.opened.push((stream.leaf, open.span.number, stream.level));
         }
     }
 
@@ -117,12 +132,12 @@ impl Blocks {
         self.open.values().any(|open| open.touched.elapsed() >= IDLE_MAX)
     }
 
-    fn close(&mut self, key: (i32, i16), changes: &mut Changes) {
+    fn close(&mut self, key: Stream, changes: &mut Changes) {
         let Some(open) = self.open.remove(&key) else { return };
         if open.registered {
-            changes.closed.push((key.0, open.span.number));
+            changes.closed.push((key.leaf, open.span.number));
         }
-        changes.signed.push((key.0, open.signed()));
+        changes.signed.push((key.leaf, open.signed()));
     }
 }
 

@@ -9,6 +9,9 @@ use crate::record::Level;
 
 pub use super::tokens::Field;
 
+/// Grams of each length that are asked for: each is a slice to read, and the first ones rule out nearly all.
+const GRAMS_MAX: usize = 16;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
     Anything,
@@ -44,9 +47,8 @@ impl Need {
     pub fn substring(literal: &str) -> Self {
         let folded = literal.to_ascii_lowercase();
         let bytes = folded.as_bytes();
-        // Seven bytes say more than the threes within them; a search reads one slice for each.
-        let size = if bytes.len() >= LONG_GRAM { LONG_GRAM } else { SHORT_GRAM };
-        let mut grams: Vec<u16> = bytes.windows(size).map(gram_bit).collect();
+        let runs = |size| bytes.windows(size).take(GRAMS_MAX).map(gram_bit);
+        let mut grams: Vec<u16> = runs(LONG_GRAM).chain(runs(SHORT_GRAM)).collect();
         grams.sort_unstable();
         grams.dedup();
         if grams.is_empty() { Self::Anything } else { Self::Grams(grams) }
@@ -140,7 +142,7 @@ mod tests {
         let token = || Need::has_path("a");
         assert_eq!(Need::substring("ab"), Need::Anything);
         assert!(matches!(Need::substring("aBc"), Need::Grams(bits) if bits == [gram_bit(b"abc")]));
-        assert!(matches!(Need::substring("aaaaaaaaaa"), Need::Grams(bits) if bits.len() == 1));
+        assert!(matches!(Need::substring("aaaaaaaaaa"), Need::Grams(bits) if bits.len() == 2));
         assert_eq!(Need::levels(&[]), Need::Nothing);
         assert_eq!(Need::levels(&Level::ALL), Need::Anything);
         assert_eq!(Need::all(vec![Need::Anything, token()]), token());

@@ -192,11 +192,14 @@ impl Search<'_> {
             if self.is_full(wanted, frontier) {
                 return Ok(End::Full);
             }
-            let is_due = Instant::now() >= self.due;
+            let is_due = Instant::now() >= self.due || !session.may_go_on(self.due).await;
             if let Some(position) = frontier.filter(|_| is_due).and_then(|at| self.certain_up_to(at)) {
                 let direction = self.direction;
                 self.hits.retain(|row| is_before(direction, row.position(), position));
                 return Ok(End::OutOfTime(position));
+            }
+            if is_due && !session.may_go_on(session.deadline).await {
+                return Err(SearchError::Busy { retry_after: Duration::from_secs(5) });
             }
             let started = Instant::now();
             let portion = match walk.next(session, units_max).await {
@@ -212,7 +215,8 @@ impl Search<'_> {
                 Ok(()) => {}
                 Err(stopped) => return self.stopped(stopped, frontier),
             }
-            units_max = next_units(units_max, started.elapsed());
+            units_max =
+                next_units(units_max, started.elapsed(), self.due.saturating_duration_since(Instant::now()));
         }
     }
 
@@ -319,8 +323,8 @@ fn is_before(direction: Direction, one: Position, other: Position) -> bool {
     }
 }
 
-/// Twice as much while portions are quick, half when they are slow.
-pub(super) fn next_units(units: usize, took: Duration) -> usize {
+/// Twice as much while portions are quick, half when they are slow, and not more than what should fit into the rest of the time.
+pub(super) fn next_units(units: usize, took: Duration, rest: Duration) -> usize {
     let wanted = if took < PORTION_TIME / 2 {
         units * 2
     } else if took > PORTION_TIME * 2 {
@@ -328,7 +332,8 @@ pub(super) fn next_units(units: usize, took: Duration) -> usize {
     } else {
         units
     };
-    wanted.clamp(8, UNITS_MAX)
+    let fitting = units as f64 * 0.8 * rest.as_secs_f64() / took.as_secs_f64().max(1e-6);
+    wanted.min(fitting as usize).clamp(8, UNITS_MAX)
 }
 
 pub(super) async fn check_regexes(session: &mut Session, expr: &Expr) -> Result<(), SearchError> {

@@ -3,10 +3,14 @@
 //! client leaves, the session is dropped in mid-statement, cancels it there and gives the connection up, because a cancellation that
 //! comes late would hit whoever has the connection next.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use deadpool_postgres::Object;
 use futures_util::future;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::{NoTls, Row, error::SqlState, types::ToSql};
 
 use super::{State, catalogue::Snapshot, error::SearchError, explain::Ran, statement::Statement};
@@ -27,6 +31,10 @@ savepoint before";
 
 /// How much longer than its statement's timeout a server may be silent; then it is away, whatever TCP says.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// A search that takes longer is no quick one.
+const QUICK_MAX: Duration = Duration::from_millis(30);
+/// How long it then waits for others like it; meanwhile it keeps a quick one from its turn.
+const LONG_TURN_WAIT_MAX: Duration = Duration::from_millis(500);
 /// What a statement gets at least, so that there is an answer.
 const TIME_MIN: Duration = Duration::from_millis(50);
 
@@ -35,6 +43,10 @@ pub struct Session {
     client: Option<Object>,
     /// When the search ends, whatever it has.
     pub deadline: Instant,
+    begun: Instant,
+    long_turns: Arc<Semaphore>,
+    /// Held from the moment on in which the search is no quick one any more.
+    long_turn: Option<OwnedSemaphorePermit>,
     /// What was run, if that is to be explained.
     ran: Option<Ran>,
 }
@@ -79,12 +91,31 @@ impl Session {
     }
 
     async fn begin(state: &State, deadline: Instant, begin: &str) -> Result<(Self, Snapshot), SearchError> {
-        let session = Self { client: Some(state.pool.get().await?), deadline, ran: None };
+        let session = Self {
+            client: Some(state.pool.get().await?),
+            deadline,
+            begun: Instant::now(),
+            long_turns: state.long_turns.clone(),
+            long_turn: None,
+            ran: None,
+        };
         let begun = state.catalogue.begin(session.client(), begin);
         match tokio::time::timeout(SILENCE_MAX, begun).await {
             Ok(snapshot) => Ok((session, snapshot?)),
             Err(_) => Err(SearchError::unavailable("Postgres does not answer")),
         }
+    }
+
+    /// Quick searches run side by side. One that is not quick needs a turn of another kind, of which there are few, so that scans leave
+    /// the cores to ingest and to quick searches; it waits for that until its answer is due, but not for long. Between portions.
+    pub async fn may_go_on(&mut self, due: Instant) -> bool {
+        if self.long_turn.is_some() || self.begun.elapsed() < QUICK_MAX {
+            return true;
+        }
+        let wait = due.saturating_duration_since(Instant::now()).min(LONG_TURN_WAIT_MAX);
+        let turn = tokio::time::timeout(wait, self.long_turns.clone().acquire_owned()).await;
+        self.long_turn = turn.ok().map(|turn| turn.expect("the semaphore is never closed"));
+        self.long_turn.is_some()
     }
 
     /// Runs one statement within the rest of the search's time.

@@ -9,7 +9,7 @@ use crate::{
     search::{
         cursor::Direction,
         error::SearchError,
-        find::{UNITS_FIRST, UNITS_MAX, next_units},
+        find::{UNITS_FIRST, next_units},
         need::need,
         session::Stopped,
         sql::count_rows,
@@ -57,7 +57,7 @@ impl Counting<'_> {
         while let Some(frontier) = walk.frontier() {
             let started = Instant::now();
             let reached = Reach::BackTo(Timestamp(frontier.0 + 1).clamp(range.from, range.to));
-            if started >= self.due {
+            if started >= self.due || !self.session.may_go_on(self.due).await {
                 return Ok(reached);
             }
             // 1. The next units.
@@ -73,7 +73,8 @@ impl Counting<'_> {
                 Err(Stopped::TimedOut) => return Ok(reached),
                 Err(Stopped::Failed(error)) => return Err(error),
             }
-            units_max = next_units(units_max, started.elapsed()).min(UNITS_MAX);
+            units_max =
+                next_units(units_max, started.elapsed(), self.due.saturating_duration_since(Instant::now()));
         }
         Ok(Reach::Whole)
     }
