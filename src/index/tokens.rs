@@ -54,7 +54,8 @@ pub fn path(path: &str) -> Token {
 
 /// Emits the tokens of every value and of every path of a JSON object. `metadata` must be JSON, as the door and jsonb guarantee.
 pub fn metadata(metadata: &str, emit: &mut impl FnMut(Token)) {
-    let mut walk = Walk { text: metadata, at: 0, path: String::new(), name: Vec::with_capacity(64), emit };
+    let mut walk =
+        Walk { text: metadata, at: 0, depth: 0, path: String::new(), name: Vec::with_capacity(64), emit };
     walk.value();
 }
 
@@ -83,6 +84,8 @@ fn at_path(name: &mut Vec<u8>, path: &str, value: &str) -> Token {
 struct Walk<'a, E> {
     text: &'a str,
     at: usize,
+    /// Objects around this place: a key may be empty, so the path does not tell.
+    depth: usize,
     path: String,
     name: Vec<u8>,
     emit: &'a mut E,
@@ -112,14 +115,16 @@ impl<'a, E: FnMut(Token)> Walk<'a, E> {
         while !matches!(self.peek(), b'}' | b']') {
             let key = self.string();
             let parent = self.path.len();
-            if parent > 0 {
+            if self.depth > 0 {
                 self.path.push('.');
             }
             self.path.push_str(&key);
             (self.emit)(path(&self.path));
             self.peek();
             self.at += 1; // the colon
+            self.depth += 1;
             self.value();
+            self.depth -= 1;
             self.path.truncate(parent);
             self.comma();
         }
@@ -206,6 +211,10 @@ mod tests {
             assert!(all.contains(&path(present)), "{present}");
         }
         assert_eq!(all.len(), 8 + 9); // eight values, nine keys
+        let empty_keys = tokens(r#"{"":{"":1,"a":[{"b":2}]},"c":{"":3}}"#);
+        for (path, text) in [(".", "1"), (".a.b", "2"), ("c.", "3")] {
+            assert!(empty_keys.contains(&value(Field::Metadata(path), text)), "{path} {text}");
+        }
         assert!(tokens("{}").is_empty());
     }
 

@@ -313,3 +313,23 @@ fn time(row: &tokio_postgres::Row, column: usize) -> Result<Timestamp, tokio_pos
 pub fn damaged(what: &str) -> SearchError {
     SearchError::Internal { cause: format!("the index is damaged: {what}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Between two searches a leaf is dropped, and rows that come late make another of the same range.
+    #[test]
+    fn a_leaf_that_is_made_anew_is_not_forgotten_with_the_old_one() {
+        let mut known = Known::default();
+        let (from, to) = (Timestamp(0), Timestamp(10));
+        assert!(known.learn_leaf(1, "old".into(), from, to));
+        assert!(known.learn_leaf(2, "new".into(), from, to));
+        known.forget_leaf(1);
+        let names: Vec<&str> = known.leaves.values().map(|leaf| leaf.name.as_str()).collect();
+        assert_eq!(names, ["new"]);
+        assert!(known.leaf(2).is_some());
+        known.forget_leaf(2);
+        assert!(known.leaves.is_empty());
+    }
+}

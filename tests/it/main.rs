@@ -23,4 +23,5 @@ mod roundtrip;
 mod search;
 mod shutdown;
 mod sql;
+mod truth;
 mod upgrade;

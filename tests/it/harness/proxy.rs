@@ -90,6 +90,8 @@ impl Link {
             return;
         }
         let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)).await else { return };
+        // Or every round trip of several small packets takes 40 ms.
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let ((client_in, client_out), (server_in, server_out)) = (client.into_split(), server.into_split());
         let (deaf, hears) = watch::channel(false);
         tokio::select! {
