@@ -129,7 +129,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "LONG_SEARCHES_MAX",
         default: "1",
-        meaning: "searches longer than 30 ms that run at once, others answer with what they have; each keeps one core of Postgres busy",
+        meaning: "searches longer than 10 ms that run at once, others answer with what they have; each keeps one core of Postgres busy",
     },
     Variable {
         name: "QUERY_POOL_SIZE",
@@ -230,7 +230,7 @@ pub struct SearchConfig {
     pub budget: Duration,
     /// Searches that run at once (`SEARCHES_MAX`).
     pub concurrent_max: usize,
-    /// Searches longer than 30 ms that run at once (`LONG_SEARCHES_MAX`).
+    /// Searches longer than 10 ms that run at once (`LONG_SEARCHES_MAX`).
     pub long_max: usize,
     /// Connections for searches and look-ups (`QUERY_POOL_SIZE`).
     pub pool_size: usize,

@@ -1,5 +1,5 @@
 //! Metadata: one JSON object as text. In: text whose JSON syntax is known to be good (serde_json has skipped over it). Out: text that
-//! Postgres' jsonb takes, numbers and order untouched. The rules are jsonb's own, checked here so that an accepted record can always
+//! Postgres' jsonb takes, without blanks between values, numbers and order untouched. The rules are jsonb's own, checked here so that an accepted record can always
 //! be stored: no U+0000, no lone surrogates, no number that explodes on print.
 
 use std::borrow::Cow;
@@ -62,6 +62,7 @@ pub fn check(text: Cow<'_, str>) -> Result<Checked<'_>, Fault> {
     }
     let bytes = text.as_bytes();
     let mut nuls = Vec::new();
+    let mut blanks = 0;
     let mut depth = 0;
     let mut at = 0;
     while at < bytes.len() {
@@ -91,11 +92,15 @@ pub fn check(text: Cow<'_, str>) -> Result<Checked<'_>, Fault> {
                 }
                 at = end;
             }
-            _ => at += 1,
+            byte => {
+                blanks += usize::from(byte.is_ascii_whitespace());
+                at += 1;
+            }
         }
     }
     let count = nuls.len();
     let text = if nuls.is_empty() { text } else { Cow::Owned(without_nuls(&text, &nuls)) };
+    let text = if blanks == 0 { text } else { Cow::Owned(without_blanks(&text)) };
     Ok(Checked { text, nuls: count })
 }
 
@@ -179,6 +184,23 @@ fn printed_digits(number: &[u8]) -> u64 {
     (before + after) as u64
 }
 
+/// Without the blanks between values: it is stored as it is.
+fn without_blanks(text: &str) -> String {
+    let mut compact = String::with_capacity(text.len());
+    let (mut in_string, mut escaped) = (false, false);
+    for letter in text.chars() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => in_string = !in_string,
+            ' ' | '\n' | '\r' | '\t' if !in_string => continue,
+            _ => {}
+        }
+        compact.push(letter);
+    }
+    compact
+}
+
 fn without_nuls(text: &str, nuls: &[usize]) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut from = 0;
@@ -210,6 +232,8 @@ mod tests {
         ] {
             assert_eq!(check(good.into()).unwrap().text, good);
         }
+        let blanks = "{ \"a b\" :\t[ 1 , \"x \\\" y\" ]\r\n}";
+        assert_eq!(check(blanks.into()).unwrap().text, "{\"a b\":[1,\"x \\\" y\"]}");
         assert_eq!(error("7"), "expected an object, got a number");
         assert_eq!(error(r#"{"n":1e400}"#), "a number may print with at most 400 digits, `1e400` has 401");
         assert!(error(r#"{"n":1e-401}"#).contains("has 402"));

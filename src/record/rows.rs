@@ -66,15 +66,7 @@ impl Rows {
         self.optional(packed(&record.span_id).as_deref());
         self.optional(record.commit.as_deref().map(str::as_bytes));
         self.field(record.message.as_bytes());
-        match &record.metadata {
-            Some(text) => {
-                // jsonb in binary form is a version byte, 1, and the text.
-                self.bytes.extend_from_slice(&(text.len() as i32 + 1).to_be_bytes());
-                self.bytes.push(1);
-                self.bytes.extend_from_slice(text.as_bytes());
-            }
-            None => self.optional(None),
-        }
+        self.optional(record.metadata.as_deref().map(str::as_bytes));
         if let Some(name) = &record.client_id {
             self.names.push((self.meta.len(), name.clone().into_owned()));
         }
@@ -115,7 +107,7 @@ impl Rows {
             span_id,
             commit: commit.map(text),
             message: message.map_or("", text),
-            metadata: metadata.map(|bytes| text(&bytes[1..])),
+            metadata: metadata.map(text),
         }
     }
 

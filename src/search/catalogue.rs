@@ -97,6 +97,8 @@ struct Known {
     leaves: BTreeMap<Timestamp, Arc<LeafView>>,
     /// Where a leaf begins, by its number.
     begins: HashMap<i32, Timestamp>,
+    /// `leaves` holds what `view` does not: also after a refresh that broke off.
+    is_changed: bool,
     /// The same as `leaves`, for the searches.
     view: Arc<Vec<Arc<LeafView>>>,
 }
@@ -123,6 +125,10 @@ impl Catalogue {
         begin: &str,
     ) -> Result<Snapshot, SearchError> {
         let mut known = self.known.lock().await;
+        if known.watermark == 0 {
+            // A first refresh that broke off must not leave anything behind: the next one asks for no more than what is new.
+            *known = Known::default();
+        }
         let since = known.watermark.to_string();
         let since: [&(dyn ToSql + Sync); 1] = [&since];
         let leaves = client.prepare_cached(LEAVES).await?;
@@ -144,9 +150,8 @@ impl Catalogue {
         )
         .await;
         begun?;
-        let mut changed = false;
         for row in leaves? {
-            changed |= known.learn_leaf(row.try_get(0)?, row.try_get(1)?, time(&row, 2)?, time(&row, 3)?);
+            known.learn_leaf(row.try_get(0)?, row.try_get(1)?, time(&row, 2)?, time(&row, 3)?);
         }
         for row in groups? {
             let head = GroupHead {
@@ -155,7 +160,7 @@ impl Catalogue {
                 from: Timestamp(row.try_get("from_at")?),
                 to: Timestamp(row.try_get("to_at")?),
             };
-            changed |= known.learn_group(
+            known.learn_group(
                 row.try_get("leaf")?,
                 head,
                 &row.try_get::<_, Option<Vec<i32>>>("blocks")?.unwrap_or_default(),
@@ -166,12 +171,13 @@ impl Catalogue {
         while let Some(row) = signatures.try_next().await? {
             let units = read_units(&mut row.try_get("units")?).ok_or_else(|| damaged("units of a block"))?;
             let span = BlockSpan { number: row.try_get("block")?, level: row.try_get("level")?, units };
-            changed |= known.learn_block(row.try_get("leaf")?, span, row.try_get("signature")?);
+            known.learn_block(row.try_get("leaf")?, span, row.try_get("signature")?);
         }
         for row in dropped? {
-            changed |= known.forget_leaf(row.try_get(0)?);
+            known.forget_leaf(row.try_get(0)?);
         }
-        if changed {
+        if known.is_changed {
+            known.is_changed = false;
             known.view = Arc::new(known.leaves.values().cloned().collect());
         }
         let watermark: String = watermark?.try_get(0)?;
@@ -224,21 +230,24 @@ impl Catalogue {
 }
 
 impl Known {
-    fn learn_leaf(&mut self, number: i32, name: String, from: Timestamp, to: Timestamp) -> bool {
+    fn learn_leaf(&mut self, number: i32, name: String, from: Timestamp, to: Timestamp) {
         if self.begins.contains_key(&number) {
-            return false;
+            return;
         }
+        self.is_changed = true;
         let (groups, chunks) = (Vec::new(), Vec::new());
         self.begins.insert(number, from);
         self.leaves.insert(from, Arc::new(LeafView { number, name, from, to, groups, chunks }));
-        true
     }
 
-    fn forget_leaf(&mut self, number: i32) -> bool {
-        let Some(begin) = self.begins.remove(&number) else { return false };
+    fn forget_leaf(&mut self, number: i32) {
+        let Some(begin) = self.begins.remove(&number) else { return };
         // A leaf that was made again for the same range stays.
         let is_same = self.leaves.get(&begin).is_some_and(|leaf| leaf.number == number);
-        is_same && self.leaves.remove(&begin).is_some()
+        if is_same {
+            self.leaves.remove(&begin);
+            self.is_changed = true;
+        }
     }
 
     /// To change a leaf, which searches that run may hold as it is.
@@ -247,10 +256,10 @@ impl Known {
         self.leaves.get_mut(begin).map(Arc::make_mut)
     }
 
-    fn learn_group(&mut self, leaf: i32, head: GroupHead, blocks: &[i32], replaced: &[i32]) -> bool {
-        let Some(leaf) = self.leaf(leaf) else { return false };
+    fn learn_group(&mut self, leaf: i32, head: GroupHead, blocks: &[i32], replaced: &[i32]) {
+        let Some(leaf) = self.leaf(leaf) else { return };
         if leaf.groups.iter().any(|known| known.number == head.number) {
-            return false;
+            return;
         }
         leaf.groups.retain(|known| !replaced.contains(&known.number));
         leaf.groups.push(Arc::new(head));
@@ -269,14 +278,14 @@ impl Known {
             }
             true
         });
-        true
+        self.is_changed = true;
     }
 
-    fn learn_block(&mut self, leaf: i32, span: BlockSpan, signature: &[u8]) -> bool {
-        let Some(leaf) = self.leaf(leaf) else { return false };
+    fn learn_block(&mut self, leaf: i32, span: BlockSpan, signature: &[u8]) {
+        let Some(leaf) = self.leaf(leaf) else { return };
         let mut known = leaf.chunks.iter().flat_map(|chunk| chunk.blocks.iter().flatten());
         if known.any(|block| block.number == span.number) {
-            return false;
+            return;
         }
         match leaf.chunks.last_mut() {
             Some(last) if last.blocks.len() < CHUNK_BLOCKS => Arc::make_mut(last).add(span, signature),
@@ -286,7 +295,7 @@ impl Known {
                 leaf.chunks.push(Arc::new(chunk));
             }
         }
-        true
+        self.is_changed = true;
     }
 }
 
@@ -323,8 +332,8 @@ mod tests {
     fn a_leaf_that_is_made_anew_is_not_forgotten_with_the_old_one() {
         let mut known = Known::default();
         let (from, to) = (Timestamp(0), Timestamp(10));
-        assert!(known.learn_leaf(1, "old".into(), from, to));
-        assert!(known.learn_leaf(2, "new".into(), from, to));
+        known.learn_leaf(1, "old".into(), from, to);
+        known.learn_leaf(2, "new".into(), from, to);
         known.forget_leaf(1);
         let names: Vec<&str> = known.leaves.values().map(|leaf| leaf.name.as_str()).collect();
         assert_eq!(names, ["new"]);

@@ -122,7 +122,7 @@ impl Builder {
             .map(|path| {
                 let path = self.text(path);
                 format!(
-                    "exists (select from jsonb_path_query(s.metadata, {path}::text::jsonpath) v where {test})"
+                    "exists (select from jsonb_path_query(s.metadata::jsonb, {path}::text::jsonpath) v where {test})"
                 )
             })
             .collect();
@@ -191,8 +191,8 @@ mod tests {
     and s."commit" = $3
     and s.message ilike $4
     and s.message ~ $5
-    and (exists (select from jsonb_path_query(s.metadata, $7::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric))
-      or exists (select from jsonb_path_query(s.metadata, $8::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric)))"#
+    and (exists (select from jsonb_path_query(s.metadata::jsonb, $7::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric))
+      or exists (select from jsonb_path_query(s.metadata::jsonb, $8::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric)))"#
         );
         let values: Vec<String> = builder.values.iter().map(|value| format!("{value:?}")).collect();
         assert_eq!(
@@ -225,11 +225,11 @@ mod tests {
             ("level>=warn", "s.level = any ($1)"),
             (
                 "-a:x",
-                "((exists (select from jsonb_path_query(s.metadata, $2::text::jsonpath) v where v #>> '{}' = $1))) is not true",
+                "((exists (select from jsonb_path_query(s.metadata::jsonb, $2::text::jsonpath) v where v #>> '{}' = $1))) is not true",
             ),
             (
                 "a:(x or y*)",
-                "(exists (select from jsonb_path_query(s.metadata, $3::text::jsonpath) v where v #>> '{}' = $1 or (v #>> '{}') ^@ $2))",
+                "(exists (select from jsonb_path_query(s.metadata::jsonb, $3::text::jsonpath) v where v #>> '{}' = $1 or (v #>> '{}') ^@ $2))",
             ),
         ] {
             assert_eq!(text_of(line), text, "{line}");

@@ -32,7 +32,7 @@ savepoint before";
 /// How much longer than its statement's timeout a server may be silent; then it is away, whatever TCP says.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// A search that takes longer is no quick one.
-const QUICK_MAX: Duration = Duration::from_millis(30);
+const QUICK_MAX: Duration = Duration::from_millis(10);
 /// How long it then waits for others like it; meanwhile it keeps a quick one from its turn.
 const LONG_TURN_WAIT_MAX: Duration = Duration::from_millis(500);
 /// What a statement gets at least, so that there is an answer.

@@ -84,7 +84,7 @@ select timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message
 from (
   select h.*, count(*) over () as hits, {size} as bytes_before
   from (
-    select timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata::text as metadata
+    select timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata::jsonb::text as metadata
     from (
       select {COLUMNS}
       from \"{leaf}\" s
@@ -114,7 +114,7 @@ pub fn count_rows(leaf: &str, units: Vec<i32>) -> Statement {
 pub fn one(leaf: &str, units: Vec<i32>, id: Uuid) -> Statement {
     let text = format!(
         "\
-select timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata::text as metadata,
+select timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata::jsonb::text as metadata,
   (select n.client_id from record_names n where n.id = s.id) as client_id
 from \"{leaf}\" s
 where block = any ($1) and id = $2"

@@ -206,6 +206,8 @@ async fn the_description_is_true() {
         assert!(!answer.text().contains("nothing at this address"), "{path}");
     }
     for parameter in paths["/api/logs"]["get"]["parameters"].as_array().unwrap() {
+        let pointer = parameter["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+        let parameter = pointer.map_or(parameter, |pointer| description.pointer(pointer).unwrap());
         let name = parameter["name"].as_str().unwrap();
         let answer = app.get(&format!("/api/logs?{name}=")).await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text());

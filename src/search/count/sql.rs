@@ -94,7 +94,7 @@ pub fn facets(place: &Place<'_>, expr: &Expr, facets: &[Facet]) -> Statement {
     let mut to = Builder::default();
     let needs_metadata =
         facets.iter().any(|facet| matches!(facet, Facet::Keys | Facet::Field(Field::Metadata(_))));
-    let metadata = if needs_metadata { ", metadata" } else { "" };
+    let metadata = if needs_metadata { ", metadata::jsonb as metadata" } else { "" };
     let columns = format!("level, resource_id, trace_id, span_id, \"commit\"{metadata}");
     let hits = hits(&mut to, &columns, place, expr);
     let counted: String = facets

@@ -199,8 +199,9 @@ fn blocks_are_closed_by_rows_and_by_bits() {
         infos.for_each(|block| *rows.entry(block).or_default() += 1);
         let fewest = rows.values().sum::<usize>().div_ceil(BLOCK_ROWS);
         match texts {
-            Texts::Short => assert_eq!(rows.len(), fewest, "{rows:?}"),
-            Texts::Mixed => assert!(rows.len() > fewest, "{rows:?}"),
+            // Late rows have blocks of their own.
+            Texts::Short => assert!((fewest..=fewest + 1).contains(&rows.len()), "{rows:?}"),
+            Texts::Mixed => assert!(rows.len() > fewest + 1, "{rows:?}"),
         }
     }
 }
