@@ -30,6 +30,8 @@ use crate::{
 /// Units of the first portion of a walk, and of the largest: 65,536 rows take about 80 ms to filter by a substring.
 pub(super) const UNITS_FIRST: usize = 64;
 pub(super) const UNITS_MAX: usize = 2_048;
+/// How long a search that is not quick waits for others like it, if it has something to answer; meanwhile it keeps a quick one waiting.
+const LONG_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Rows that a search reads unless it was given a budget of its own, whatever the time: 10 ms on an idle core.
 const ROWS_MIN: u64 = 8_192;
 /// A portion should take about this long: what is lost when the time is up in the middle of it.
@@ -196,13 +198,15 @@ impl Search<'_> {
             }
             // However slow the machine is just then, a little is read if nobody was in a hurry: few records are answered whole.
             let is_little = self.query.budget.is_none() && self.rows_read < ROWS_MIN;
-            let is_due = !is_little && (Instant::now() >= self.due || !session.may_go_on(self.due).await);
+            let is_due = !is_little
+                && (Instant::now() >= self.due
+                    || !session.may_go_on(self.due.min(Instant::now() + LONG_WAIT_MAX)).await);
             if let Some(position) = frontier.filter(|_| is_due).and_then(|at| self.certain_up_to(at)) {
                 let direction = self.direction;
                 self.hits.retain(|row| is_before(direction, row.position(), position));
                 return Ok(End::OutOfTime(position));
             }
-            if is_due && !session.may_go_on(session.deadline).await {
+            if !session.may_go_on(Instant::now() + TURN_WAIT_MAX).await {
                 return Err(SearchError::Busy { retry_after: Duration::from_secs(5) });
             }
             let started = Instant::now();

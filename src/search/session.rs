@@ -33,8 +33,6 @@ savepoint before";
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// A search that takes longer is no quick one.
 const QUICK_MAX: Duration = Duration::from_millis(10);
-/// How long it then waits for others like it; meanwhile it keeps a quick one from its turn.
-const LONG_TURN_WAIT_MAX: Duration = Duration::from_millis(500);
 /// What a statement gets at least, so that there is an answer.
 const TIME_MIN: Duration = Duration::from_millis(50);
 
@@ -107,12 +105,12 @@ impl Session {
     }
 
     /// Quick searches run side by side. One that is not quick needs a turn of another kind, of which there are few, so that scans leave
-    /// the cores to ingest and to quick searches; it waits for that until its answer is due, but not for long. Between portions.
-    pub async fn may_go_on(&mut self, due: Instant) -> bool {
+    /// the cores to ingest and to quick searches; it waits for that until `latest`. Between portions.
+    pub async fn may_go_on(&mut self, latest: Instant) -> bool {
         if self.long_turn.is_some() || self.begun.elapsed() < QUICK_MAX {
             return true;
         }
-        let wait = due.saturating_duration_since(Instant::now()).min(LONG_TURN_WAIT_MAX);
+        let wait = latest.saturating_duration_since(Instant::now());
         let turn = tokio::time::timeout(wait, self.long_turns.clone().acquire_owned()).await;
         self.long_turn = turn.ok().map(|turn| turn.expect("the semaphore is never closed"));
         self.long_turn.is_some()

@@ -5,7 +5,7 @@
 //! hold a nearer one are opened first, a few at a time. Units of open blocks reach to the end of their leaf, because rows may be there.
 
 use std::{
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -50,9 +50,11 @@ pub struct Walk<'a> {
     open_next: usize,
     stage: Option<Stage>,
     pub blocks: Blocks,
+    /// Blocks of which units were handed out: leaf, number.
+    met: HashSet<(i32, i32)>,
 }
 
-/// How many blocks a walk has met.
+/// How many blocks a walk has met: those whose rows were to be read, and those that the index ruled out.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Blocks {
     pub read: u64,
@@ -101,8 +103,8 @@ impl<'a> Walk<'a> {
             of_leaf.sort_by_key(|group| std::cmp::Reverse(key(aim.direction, group.from, group.to)));
             groups.extend(of_leaf.into_iter().map(|group| (leaf.number, group)));
         }
-        let (opened, blocks) = (HashMap::new(), Blocks::default());
-        Self { snapshot, catalogue, aim, leaves, groups, opened, open_next: 1, stage: None, blocks }
+        let (opened, blocks, met) = (HashMap::new(), Blocks::default(), HashSet::new());
+        Self { snapshot, catalogue, aim, leaves, groups, opened, open_next: 1, stage: None, blocks, met }
     }
 
     /// The next units, at most `units_max`; None when everything was handed out.
@@ -148,7 +150,6 @@ impl<'a> Walk<'a> {
                 self.blocks.skipped += 1;
                 continue;
             }
-            self.blocks.read += 1;
             let key = leaf_key(self.aim.direction, &leaf);
             heap.extend((0..UNITS as i32).map(|unit| Candidate {
                 key,
@@ -210,8 +211,10 @@ impl<'a> Walk<'a> {
                 }
                 None => open_units.push(top.unit),
             }
+            self.met.insert((stage.leaf.number, top.unit >> 3));
             stage.heap.pop();
         }
+        self.blocks.read = self.met.len() as u64;
         Portion { leaf: stage.leaf.clone(), units, open_units, rows }
     }
 }
@@ -265,18 +268,17 @@ fn candidates(
 ) -> Vec<Candidate> {
     let mut found = Vec::new();
     let mut last = None;
-    let mut read = 0;
+    let mut offered = 0;
     probe::candidates(&aim.need, slices, spans, |place, unit| {
         let Some(block) = &spans[place] else { return };
         let span = block.units[unit];
         if span.from < aim.to && aim.from <= span.to {
-            read += u64::from(last.replace(place) != Some(place));
+            offered += u64::from(last.replace(place) != Some(place));
             let key = key(aim.direction, span.from, span.to);
             found.push(Candidate { key, unit: block.unit_id(unit), rows: Some(span.rows) });
         }
     });
-    blocks.read += read;
-    blocks.skipped += spans.iter().flatten().count() as u64 - read;
+    blocks.skipped += spans.iter().flatten().count() as u64 - offered;
     found
 }
 

@@ -21,9 +21,9 @@ use crate::{
 };
 
 const ROUND: Duration = Duration::from_secs(1);
-/// How often counts by minute are added up: those of the last hours, and all of them.
-const COMPACT_EVERY: Duration = Duration::from_secs(60);
-const COMPACT_ALL_EVERY: Duration = Duration::from_secs(3_600);
+/// How often counts by minute are looked at; they are added up when so many have come since, which a histogram would have to read.
+const COMPACT_EVERY: Duration = Duration::from_secs(10);
+const COUNTS_MAX: i64 = 2_000;
 /// Blocks of dead writers that are signed in one transaction.
 const ORPHANS_MAX: i64 = 64;
 
@@ -48,7 +48,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 /// Repeated minutes are put together; whoever counts sees the rows before or the rows after.
 const COMPACT: &str = "\
 with many as (
-  select minute from minute_counts where minute >= $1 and minute < $2 group by minute, level having count(*) > 1
+  select minute from minute_counts where minute < $1 group by minute, level having count(*) > 1
 ), gone as (
   delete from minute_counts where minute in (select minute from many) returning minute, level, n
 )
@@ -79,18 +79,15 @@ async fn keep_sealing(
     metrics: &Metrics,
 ) -> Result<(), tokio_postgres::Error> {
     let mut client = db::connect(config).await?;
-    let (mut compacted, mut compacted_all) = (None::<Instant>, None::<Instant>);
-    let is_due = |last: Option<Instant>, every| last.is_none_or(|last| last.elapsed() >= every);
+    let mut compacted = None::<Instant>;
+    let mut counts_before = 0;
     loop {
         let is_our_turn: bool = client.query_one(TAKE_TURN, &[]).await?.get(0);
         if is_our_turn {
             while sign_orphans(&mut client).await? {}
             while seal_one(&mut client, sealing).await? {}
-            if is_due(compacted_all, COMPACT_ALL_EVERY) {
-                compact(&client, 0).await?;
-                (compacted, compacted_all) = (Some(Instant::now()), Some(Instant::now()));
-            } else if is_due(compacted, COMPACT_EVERY) {
-                compact(&client, Timestamp::now().minute() - 180).await?;
+            if compacted.is_none_or(|last| last.elapsed() >= COMPACT_EVERY) {
+                counts_before = compact(&client, counts_before).await?;
                 compacted = Some(Instant::now());
             }
             client.execute("select pg_advisory_unlock(7313, 1)", &[]).await?;
@@ -240,6 +237,14 @@ fn read_signed(row: &Row) -> Option<Signed> {
     Some(Signed { span, signature: row.get("signature") })
 }
 
-async fn compact(client: &Client, from: i32) -> Result<(), tokio_postgres::Error> {
-    client.execute(COMPACT, &[&from, &(Timestamp::now().minute() - 1)]).await.map(|_| ())
+/// Adds up counts if many have come since there were `before`; how many there are now.
+async fn compact(client: &Client, before: i64) -> Result<i64, tokio_postgres::Error> {
+    let count = async || Ok(client.query_one("select count(*) from minute_counts", &[]).await?.get(0));
+    let now = count().await?;
+    if now < before + COUNTS_MAX {
+        return Ok(before.min(now));
+    }
+    // The present minute is still growing.
+    client.execute(COMPACT, &[&Timestamp::now().minute()]).await?;
+    count().await
 }
