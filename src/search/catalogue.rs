@@ -111,10 +111,13 @@ const GROUPS: &str = "\
 select leaf, grp, width, from_at, to_at, case when $1 = '0' then null else blocks end as blocks, replaced
 from groups
 where xact >= $1::text::xid8";
+/// A transaction that runs for long, such as the sealer's, holds the watermark back; so what is new is named first, and of that only what
+/// is not known yet is fetched.
+const SIGNED: &str = "select leaf, block from signatures where xact >= $1::text::xid8";
 const SIGNATURES: &str = "\
-select leaf, block, level, units, signature
-from signatures
-where xact >= $1::text::xid8";
+select s.leaf, s.block, s.level, s.units, s.signature
+from unnest($1::int[], $2::int[]) as u (leaf, block)
+join signatures s using (leaf, block)";
 const OPEN: &str = "select leaf, block, level from open_blocks";
 
 impl Catalogue {
@@ -136,9 +139,9 @@ impl Catalogue {
         let groups = client.prepare_cached(GROUPS).await?;
         let open = client.prepare_cached(OPEN).await?;
         let watermark = client.prepare_cached(WATERMARK).await?;
-        let signatures = client.prepare_cached(SIGNATURES).await?;
+        let signed = client.prepare_cached(SIGNED).await?;
         // One round trip: the statements follow each other on the wire.
-        let (begun, (watermark, leaves, dropped), (groups, open), signatures) = future::join4(
+        let (begun, (watermark, leaves, dropped), (groups, open), signed) = future::join4(
             client.batch_execute(begin),
             future::join3(
                 client.query_one(&watermark, &[]),
@@ -146,7 +149,7 @@ impl Catalogue {
                 client.query(&dropped, &since),
             ),
             future::join(client.query(&groups, &since), client.query(&open, &[])),
-            client.query_raw(&signatures, since),
+            client.query(&signed, &since),
         )
         .await;
         begun?;
@@ -167,8 +170,18 @@ impl Catalogue {
                 &row.try_get::<_, Vec<i32>>("replaced")?,
             );
         }
-        let mut signatures = std::pin::pin!(signatures?);
-        while let Some(row) = signatures.try_next().await? {
+        let (leaves, blocks) = known.unknown_of(&signed?)?;
+        let unknown: [&(dyn ToSql + Sync); 2] = [&leaves, &blocks];
+        let mut signatures = match blocks.is_empty() {
+            true => None,
+            false => {
+                let statement = client.prepare_cached(SIGNATURES).await?;
+                Some(Box::pin(client.query_raw(&statement, unknown).await?))
+            }
+        };
+        while let Some(signatures) = &mut signatures
+            && let Some(row) = signatures.try_next().await?
+        {
             let units = read_units(&mut row.try_get("units")?).ok_or_else(|| damaged("units of a block"))?;
             let span = BlockSpan { number: row.try_get("block")?, level: row.try_get("level")?, units };
             known.learn_block(row.try_get("leaf")?, span, row.try_get("signature")?);
@@ -281,12 +294,32 @@ impl Known {
         self.is_changed = true;
     }
 
+    /// Leaves and numbers of the blocks that are not in memory yet.
+    fn unknown_of(
+        &self,
+        signed: &[tokio_postgres::Row],
+    ) -> Result<(Vec<i32>, Vec<i32>), tokio_postgres::Error> {
+        let mut in_memory: HashMap<i32, HashSet<i32>> = HashMap::new();
+        let (mut leaves, mut blocks) = (Vec::new(), Vec::new());
+        for row in signed {
+            let (leaf, block): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
+            let known = in_memory.entry(leaf).or_insert_with(|| self.numbers(leaf));
+            if !known.contains(&block) {
+                leaves.push(leaf);
+                blocks.push(block);
+            }
+        }
+        Ok((leaves, blocks))
+    }
+
+    fn numbers(&self, leaf: i32) -> HashSet<i32> {
+        let leaf = self.begins.get(&leaf).and_then(|begin| self.leaves.get(begin));
+        let chunks = leaf.into_iter().flat_map(|leaf| &leaf.chunks);
+        chunks.flat_map(|chunk| chunk.blocks.iter().flatten()).map(|block| block.number).collect()
+    }
+
     fn learn_block(&mut self, leaf: i32, span: BlockSpan, signature: &[u8]) {
         let Some(leaf) = self.leaf(leaf) else { return };
-        let mut known = leaf.chunks.iter().flat_map(|chunk| chunk.blocks.iter().flatten());
-        if known.any(|block| block.number == span.number) {
-            return;
-        }
         match leaf.chunks.last_mut() {
             Some(last) if last.blocks.len() < CHUNK_BLOCKS => Arc::make_mut(last).add(span, signature),
             _ => {
