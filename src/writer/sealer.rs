@@ -88,6 +88,8 @@ async fn keep_sealing(
             while seal_one(&mut client, sealing).await? {}
             if compacted.is_none_or(|last| last.elapsed() >= COMPACT_EVERY) {
                 counts_before = compact(&client, counts_before).await?;
+                // Every search reads it whole, and every batch leaves dead rows in it: a minute of them is too many.
+                client.batch_execute("vacuum (truncate false) open_blocks").await?;
                 compacted = Some(Instant::now());
             }
             client.execute("select pg_advisory_unlock(7313, 1)", &[]).await?;
@@ -205,7 +207,7 @@ async fn seal_one(client: &mut Client, sealing: SealConfig) -> Result<bool, toki
     insert_group(&transaction, leaf, &group, &replaced).await?;
     transaction.commit().await?;
     // Their place is needed again soon.
-    client.batch_execute("vacuum signatures").await?;
+    client.batch_execute("vacuum (truncate false) signatures").await?;
     log::info!(
         "sealed {count} blocks of leaf {leaf} and {} groups in {:?}",
         replaced.len(),
