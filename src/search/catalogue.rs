@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     index::{
+        group::FORMAT,
         probe::Whole,
         signature::BITS,
         span::{BlockSpan, read_directory, read_units},
@@ -108,7 +109,7 @@ const LEAVES: &str = "select leaf, name, from_at, to_at from leaves where xact >
 const DROPPED: &str = "select leaf from dropped_leaves where xact >= $1::text::xid8";
 /// The blocks matter only to who may have them in memory.
 const GROUPS: &str = "\
-select leaf, grp, width, from_at, to_at, case when $1 = '0' then null else blocks end as blocks, replaced
+select leaf, grp, width, format, from_at, to_at, case when $1 = '0' then null else blocks end as blocks, replaced
 from groups
 where xact >= $1::text::xid8";
 /// A transaction that runs for long, such as the sealer's, holds the watermark back; so what is new is named first, and of that only what
@@ -127,6 +128,12 @@ impl Catalogue {
         client: &deadpool_postgres::Object,
         begin: &str,
     ) -> Result<Snapshot, SearchError> {
+        let leaves = client.prepare_cached(LEAVES).await?;
+        let dropped = client.prepare_cached(DROPPED).await?;
+        let groups = client.prepare_cached(GROUPS).await?;
+        let open = client.prepare_cached(OPEN).await?;
+        let watermark = client.prepare_cached(WATERMARK).await?;
+        let signed = client.prepare_cached(SIGNED).await?;
         let mut known = self.known.lock().await;
         if known.watermark == 0 {
             // A first refresh that broke off must not leave anything behind: the next one asks for no more than what is new.
@@ -134,12 +141,6 @@ impl Catalogue {
         }
         let since = known.watermark.to_string();
         let since: [&(dyn ToSql + Sync); 1] = [&since];
-        let leaves = client.prepare_cached(LEAVES).await?;
-        let dropped = client.prepare_cached(DROPPED).await?;
-        let groups = client.prepare_cached(GROUPS).await?;
-        let open = client.prepare_cached(OPEN).await?;
-        let watermark = client.prepare_cached(WATERMARK).await?;
-        let signed = client.prepare_cached(SIGNED).await?;
         // One round trip: the statements follow each other on the wire.
         let (begun, (watermark, leaves, dropped), (groups, open), signed) = future::join4(
             client.batch_execute(begin),
@@ -157,6 +158,9 @@ impl Catalogue {
             known.learn_leaf(row.try_get(0)?, row.try_get(1)?, time(&row, 2)?, time(&row, 3)?);
         }
         for row in groups? {
+            if row.try_get::<_, i16>("format")? != FORMAT {
+                return Err(damaged("a group in the format of another version"));
+            }
             let head = GroupHead {
                 number: row.try_get("grp")?,
                 width: row.try_get::<_, i32>("width")? as usize,

@@ -187,8 +187,7 @@ async fn walk(
         if Instant::now() >= session.deadline {
             return Err(DeleteError::TooSlow);
         }
-        let Portion { leaf, mut units, open_units, .. } = portion;
-        units.extend(open_units);
+        let Portion { leaf, units, .. } = portion;
         let place = sql::Place { leaf: leaf.name.clone(), units, from, to };
         let rows = session.statement(&statement(order, &place)).await.map_err(SearchError::from)?;
         let Some(row) = rows.first() else { continue };

@@ -88,6 +88,8 @@ struct Search<'a> {
     expr: Expr,
     direction: Direction,
     start: Position,
+    from: Timestamp,
+    to: Timestamp,
     /// When an answer is due, if there is anything certain to say.
     due: Instant,
     /// In the order of the walk.
@@ -128,8 +130,11 @@ async fn find_once(state: &State, query: &Query) -> Result<Found, SearchError> {
     };
     let due = started + query.budget.unwrap_or(state.budget);
     let expr = query.filter.expr();
-    let mut search = Search { query, expr, direction, start, due, hits: Vec::new(), cut: None, rows_read: 0 };
-    let mut walk = Walk::new(&snapshot, &state.catalogue, search.aim());
+    let aim = aim(query, &expr, start, direction);
+    let (from, to) = (aim.from, aim.to);
+    let mut search =
+        Search { query, expr, direction, start, from, to, due, hits: Vec::new(), cut: None, rows_read: 0 };
+    let mut walk = Walk::new(&snapshot, &state.catalogue, aim);
     let end = search.run(&mut session, &mut walk).await;
     let cost = Cost { rows_read: search.rows_read, blocks: walk.blocks, took: started.elapsed() };
     let explain = explain::explain(&mut session).await;
@@ -155,8 +160,7 @@ async fn find_one_in(state: &State, from: Timestamp, id: RecordId) -> Result<Row
     let aim = Aim { need: Need::anything(), from, to, direction: Direction::Older };
     let mut walk = Walk::new(&snapshot, &state.catalogue, aim);
     let mut found = Err(SearchError::NotFound);
-    while let Some(Portion { leaf, mut units, open_units, .. }) = walk.next(&mut session, UNITS_MAX).await? {
-        units.extend(open_units);
+    while let Some(Portion { leaf, units, .. }) = walk.next(&mut session, UNITS_MAX).await? {
         let rows = session.statement(&sql::one(&leaf.name, units, id.0)).await?;
         if let Some(row) = rows.first() {
             found = Row::read(row);
@@ -175,17 +179,6 @@ pub(super) async fn turn(state: &State) -> Result<tokio::sync::SemaphorePermit<'
 }
 
 impl Search<'_> {
-    fn aim(&self) -> Aim {
-        let window = self.query.window();
-        let mut from = window.from.unwrap_or(Timestamp(MICROS_MIN));
-        let mut to = window.to.unwrap_or(Timestamp::MAX);
-        match self.direction {
-            Direction::Older => to = to.min(Timestamp(self.start.timestamp.0 + 1)),
-            Direction::Newer => from = from.max(self.start.timestamp),
-        }
-        Aim { need: need(&self.expr), from, to, direction: self.direction }
-    }
-
     async fn run(&mut self, session: &mut Session, walk: &mut Walk<'_>) -> Result<End, SearchError> {
         check_regexes(session, &self.expr).await?;
         let wanted = self.query.limit + 1;
@@ -230,20 +223,15 @@ impl Search<'_> {
 
     /// Reads a portion and keeps the nearest hits.
     async fn read(&mut self, session: &mut Session, portion: Portion, wanted: usize) -> Result<(), Stopped> {
-        let Portion { leaf, mut units, open_units, rows } = portion;
-        self.rows_read += rows;
-        if !open_units.is_empty() {
-            let counted = session.statement(&sql::count_rows(&leaf.name, open_units.clone())).await?;
-            let counted: i64 = counted.first().map_or(Ok(0), |row| row.try_get(0))?;
-            self.rows_read += counted as u64;
-            units.extend(open_units);
+        self.rows_read += portion.rows;
+        if let Some(count) = portion.count_open() {
+            self.rows_read += sql::number(&session.statement(&count).await?)?;
         }
-        let aim = self.aim();
         let reading = Reading {
-            leaf: leaf.name.clone(),
-            units,
-            from: aim.from,
-            to: aim.to,
+            leaf: portion.leaf.name.clone(),
+            units: portion.units,
+            from: self.from,
+            to: self.to,
             after: self.start,
             direction: self.direction,
             hits: wanted as i64,
@@ -321,6 +309,18 @@ impl Search<'_> {
             (stopped, _) => Err(stopped.into()),
         }
     }
+}
+
+/// What the walk looks for: the part of the time range that lies behind the start.
+fn aim(query: &Query, expr: &Expr, start: Position, direction: Direction) -> Aim {
+    let window = query.window();
+    let mut from = window.from.unwrap_or(Timestamp(MICROS_MIN));
+    let mut to = window.to.unwrap_or(Timestamp::MAX);
+    match direction {
+        Direction::Older => to = to.min(Timestamp(start.timestamp.0 + 1)),
+        Direction::Newer => from = from.max(start.timestamp),
+    }
+    Aim { need: need(expr), from, to, direction }
 }
 
 /// Whether a walk meets one place before the other.

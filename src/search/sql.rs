@@ -110,6 +110,11 @@ pub fn count_rows(leaf: &str, units: Vec<i32>) -> Statement {
     Statement { text, values: vec![Value::Numbers(units)] }
 }
 
+/// The number that such a statement gives.
+pub fn number(rows: &[tokio_postgres::Row]) -> Result<u64, tokio_postgres::Error> {
+    Ok(rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?.unsigned_abs())
+}
+
 /// One record by its id, among the units that can hold it.
 pub fn one(leaf: &str, units: Vec<i32>, id: Uuid) -> Statement {
     let text = format!(

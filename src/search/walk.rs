@@ -14,6 +14,7 @@ use super::{
     cursor::Direction,
     session::{Session, Stopped},
     sql,
+    statement::Statement,
 };
 use crate::{
     index::{
@@ -83,10 +84,17 @@ struct Candidate {
 pub struct Portion {
     pub leaf: Arc<LeafView>,
     pub units: Vec<i32>,
-    /// Of an open block, hence of unknown size.
-    pub open_units: Vec<i32>,
-    /// Rows in `units`.
+    /// Those of open blocks, of which nobody knows the size.
+    open: Vec<i32>,
+    /// Rows in the others.
     pub rows: u64,
+}
+
+impl Portion {
+    /// The statement that counts the rows of open blocks, if there are any.
+    pub fn count_open(&self) -> Option<Statement> {
+        (!self.open.is_empty()).then(|| sql::count_rows(&self.leaf.name, self.open.clone()))
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -198,24 +206,22 @@ impl<'a> Walk<'a> {
         let direction = self.aim.direction;
         let stage = self.stage.as_mut().expect("a portion is of a leaf");
         let nearest = stage.groups.front().map(|group| key(direction, group.from, group.to));
-        let (mut units, mut open_units, mut rows) = (Vec::new(), Vec::new(), 0);
-        while units.len() + open_units.len() < units_max {
+        let (mut units, mut open, mut rows) = (Vec::new(), Vec::new(), 0);
+        while units.len() < units_max {
             let Some(top) = stage.heap.peek().filter(|top| nearest.is_none_or(|group| top.key > group))
             else {
                 break;
             };
             match top.rows {
-                Some(known) => {
-                    rows += u64::from(known);
-                    units.push(top.unit);
-                }
-                None => open_units.push(top.unit),
+                Some(known) => rows += u64::from(known),
+                None => open.push(top.unit),
             }
+            units.push(top.unit);
             self.met.insert((stage.leaf.number, top.unit >> 3));
             stage.heap.pop();
         }
         self.blocks.read = self.met.len() as u64;
-        Portion { leaf: stage.leaf.clone(), units, open_units, rows }
+        Portion { leaf: stage.leaf.clone(), units, open, rows }
     }
 }
 

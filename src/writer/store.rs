@@ -1,8 +1,9 @@
 //! One Postgres connection that writes batches. In: a [`Batch`]. Out: committed, or a [`Failure`] that says what is certain.
 //!
 //! One transaction a batch: the rows by binary COPY, straight into the leaf when they fall into few, and the signatures of the blocks
-//! they complete; then, as one message to the server, what the index and the counts change, `advance()` and COMMIT. What `advance` locks (offsets, keys) is thus held only while the server commits: a writer that is
-//! paused in mid-COPY blocks nobody, and when it wakes up it is refused and its rows are rolled back.
+//! they complete; then, as one message to the server, what the index and the counts change, `advance()` and COMMIT. What `advance`
+//! locks (offsets, keys) is thus held only while the server commits: a writer that is paused in mid-COPY blocks nobody, and when it
+//! wakes up it is refused and its rows are rolled back.
 
 use std::{
     sync::Arc,

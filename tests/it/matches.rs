@@ -66,7 +66,7 @@ fn string<'a>(log: &'a Value, name: &str) -> &'a str {
 }
 
 /// Every letter in lower case if that is one letter that leads back.
-fn folded(text: &str) -> String {
+pub fn folded(text: &str) -> String {
     let fold = |letter: char| {
         let lower = letter.to_lowercase().next().unwrap();
         let is_pair = letter.to_lowercase().count() == 1 && lower.to_uppercase().eq([letter]);
@@ -75,7 +75,7 @@ fn folded(text: &str) -> String {
     text.chars().map(fold).collect()
 }
 
-fn is_text(text: &str, wanted: &Match) -> bool {
+pub fn is_text(text: &str, wanted: &Match) -> bool {
     match wanted {
         Match::Exact(exact) => text == exact,
         Match::Prefix(front) => text.starts_with(front.as_str()),

@@ -12,10 +12,7 @@ mod meaning;
 mod oracle;
 mod rows;
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, time::Instant};
 
 use self::{
     answers::compare,
@@ -24,7 +21,11 @@ use self::{
 };
 use nix::sys::signal::Signal;
 
-use crate::harness::{Fault, TestApp, records::Dice};
+use crate::harness::{
+    Fault, TestApp,
+    records::Dice,
+    run::{eventually, seconds},
+};
 
 /// What the dice begin with.
 fn seed() -> u64 {
@@ -75,10 +76,13 @@ async fn every_state_answers_the_truth() {
 
     for fault in [Fault::LoseCommit, Fault::LoseCommitReply, Fault::Cut, Fault::LoseCommit] {
         let breaking = async {
-            tokio::time::sleep(Duration::from_millis(40)).await;
+            door.under_way().await;
             app.set_fault(fault);
-            tokio::time::sleep(Duration::from_millis(150)).await;
             if fault == Fault::Cut {
+                eventually("the product misses Postgres", seconds(20), async || {
+                    (app.get("/readyz").await.status == 503).then_some(())
+                })
+                .await;
                 app.set_fault(Fault::None);
             }
         };
@@ -89,9 +93,11 @@ async fn every_state_answers_the_truth() {
 
     let mut ended = 0;
     let ending = async {
-        for _ in 0..12 {
-            tokio::time::sleep(Duration::from_millis(25)).await;
-            ended += app.database().number(END_WRITERS).await;
+        for _ in 0..4 {
+            ended += eventually("a writer is there to be ended", seconds(20), async || {
+                Some(app.database().number(END_WRITERS).await).filter(|ended| *ended > 0)
+            })
+            .await;
         }
     };
     tokio::join!(door.post(&mut dice, 900), ending);
@@ -100,7 +106,7 @@ async fn every_state_answers_the_truth() {
 
     let again = app.plan_again();
     let killing = async {
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        door.under_way().await;
         app.kill9();
         let next = again.ready().await;
         door.moves_to(&next);
@@ -154,7 +160,7 @@ async fn a_writer_that_was_frozen_hides_nothing() {
     let beside = door.beside(&other);
     door.post(&mut dice, 60).await;
     let freezing = async {
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        door.under_way().await;
         app.signal(Signal::SIGSTOP);
         app.database().number(END_WRITERS).await;
         beside.post(&mut Dice(seed() ^ 3), 200).await;

@@ -12,7 +12,7 @@ use crate::{
         find::{UNITS_FIRST, next_units},
         need::need,
         session::Stopped,
-        sql::count_rows,
+        sql::number,
         statement::Statement,
         walk::{Aim, Portion, Walk},
     },
@@ -85,15 +85,13 @@ impl Counting<'_> {
         range: Range,
         statement: &impl Fn(&sql::Place<'_>) -> Statement,
     ) -> Result<Vec<tokio_postgres::Row>, Stopped> {
-        let Portion { leaf, mut units, open_units, mut rows } = portion;
-        if !open_units.is_empty() {
-            let counted = self.query(&count_rows(&leaf.name, open_units.clone())).await?;
-            let counted: i64 = counted.first().map_or(Ok(0), |row| row.try_get(0))?;
-            rows += counted as u64;
-            units.extend(open_units);
-        }
+        let open = match portion.count_open() {
+            Some(count) => number(&self.query(&count).await?)?,
+            None => 0,
+        };
+        let Portion { leaf, units, rows, .. } = portion;
         let counted = self.query(&statement(&sql::Place { leaf: &leaf.name, units, range })).await?;
-        self.rows_read += rows;
+        self.rows_read += rows + open;
         Ok(counted)
     }
 

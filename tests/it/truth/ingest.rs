@@ -3,7 +3,6 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, RwLock},
-    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
@@ -13,7 +12,7 @@ use crate::harness::{
     Answer, TestApp,
     app::{INGEST, NDJSON},
     records::Dice,
-    run::{seconds, unique},
+    run::{eventually, seconds, unique},
 };
 
 /// Where to post; the address may change while posters are under way.
@@ -51,6 +50,13 @@ impl Door {
         self.ids.lock().unwrap().clone()
     }
 
+    /// Returns when a batch more than now is accepted, so that others are on their way.
+    pub async fn under_way(&self) {
+        let before = self.ids().len();
+        let more = async || (self.ids().len() > before).then_some(());
+        eventually("a batch is accepted", seconds(20), more).await;
+    }
+
     /// Random batches by several posters at once; returns when everything is stored.
     pub async fn post(&self, dice: &mut Dice, records: usize) {
         let posters = (0..3).map(|_| {
@@ -78,27 +84,18 @@ impl Door {
     /// Repeats with the same key until the answer is 202.
     pub async fn store(&self, body: String, count: usize) {
         let key = unique("truth");
-        let deadline = Instant::now() + seconds(90);
-        let mut last = String::new();
-        while Instant::now() < deadline {
+        let accepted = eventually("the batch is accepted", seconds(90), async || {
             let url = format!("{}{INGEST}", self.url.read().unwrap());
             let request =
                 self.client.post(url).header("content-type", NDJSON).header("idempotency-key", &key);
-            let answer = match request.body(body.clone()).send().await {
-                Ok(response) => Answer::of(response).await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(answer) if answer.status == 202 => {
-                    self.ids.lock().unwrap().extend(answer.accepted(count));
-                    return;
-                }
-                Ok(answer) if answer.status == 503 => last = answer.text(),
-                Ok(answer) => panic!("{}: {}\n{body}", answer.status, answer.text()),
-                Err(error) => last = format!("{error:?}"),
+            let answer = Answer::of(request.body(body.clone()).send().await.ok()?).await.ok()?;
+            match answer.status {
+                202 => Some(answer.accepted(count)),
+                503 => None,
+                status => panic!("{status}: {}\n{body}", answer.text()),
             }
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-        panic!("not stored within 90 s: {last}");
+        });
+        let accepted = accepted.await;
+        self.ids.lock().unwrap().extend(accepted);
     }
 }

@@ -16,6 +16,8 @@ use log_ingestor::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::matches::{folded, is_text};
+
 /// A record.
 #[derive(Debug)]
 pub struct Seen {
@@ -151,26 +153,6 @@ impl Seen {
                 at(path).into_iter().filter_map(number).any(|number| op.holds(number.compare(&bound)))
             }
         }
-    }
-}
-
-/// Every letter in lower case if that is one letter that leads back.
-pub fn folded(text: &str) -> String {
-    let fold = |letter: char| {
-        if letter.is_ascii() {
-            return letter.to_ascii_lowercase();
-        }
-        let lower = letter.to_lowercase().next().unwrap();
-        let is_pair = letter.to_lowercase().count() == 1 && lower.to_uppercase().eq([letter]);
-        if is_pair { lower } else { letter }
-    };
-    text.chars().map(fold).collect()
-}
-
-fn is_text(text: &str, wanted: &Match) -> bool {
-    match wanted {
-        Match::Exact(exact) => text == exact,
-        Match::Prefix(front) => text.starts_with(front.as_str()),
     }
 }
 
