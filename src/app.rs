@@ -28,6 +28,7 @@ use crate::{
     health::{self, Health, Trouble},
     ingest,
     metrics::Metrics,
+    pages,
     private_postgres::{PrivatePostgres, PrivatePostgresError},
     queue::{
         Budget, Queue,
@@ -350,7 +351,7 @@ impl Rooms {
         }
         service.app_data(self.delete.clone()).configure(search::delete::routes);
         if self.config.roles.query {
-            service.app_data(self.search.clone()).configure(search::assets::routes).configure(search::routes);
+            service.app_data(self.search.clone()).configure(pages::routes).configure(search::routes);
         }
     }
 }
@@ -373,10 +374,10 @@ fn serve(
                     answer.await
                 }
             })
-            .wrap(search::page_headers())
+            .wrap(pages::page_headers())
             .configure(|service| rooms.routes(service))
             .default_service(web::to(
-                |request: HttpRequest| async move { search::answer::not_found(&request) },
+                |request: HttpRequest| async move { pages::answer::not_found(&request) },
             ))
     })
     .listen(socket)?

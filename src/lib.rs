@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! HTTP body ─decode→ lines ─parse→ Record ─send→ Queue (Kafka | Direct) ─collect→ Batch ─COPY→ Postgres
-//! URL ─parse→ Filter ─compile→ SQL ─fetch→ rows ─view→ page | fragment | JSON
+//! URL ─parse→ Filter ─compile→ SQL ─fetch→ rows ─show→ page | fragment | JSON
 //! ```
 //!
 //! A record answered 202 is stored once; a record that was refused is handed back with its reason; every number on a page is true.
@@ -17,6 +17,7 @@ pub mod queue;
 pub mod index;
 pub mod writer;
 pub mod search;
+pub mod pages;
 pub mod db;
 pub mod private_postgres;
 pub mod health;

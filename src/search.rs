@@ -1,14 +1,13 @@
-//! Finds records and shows them. In: GET requests whose query string is the whole state. Out: pages, parts of pages for htmx, JSON.
+//! Finds and counts records. In: requests whose parameters are the whole state. Out: JSON; rows and counts for `pages`.
 //!
 //! ```text
-//! URL ─params→ Query { Filter } ─find→ Found { rows } ─view→ page | part | JSON
+//! URL ─params→ Query { Filter } ─find→ Found { rows } ─→ JSON | page
 //! ```
 //!
 //! Every search runs under a time budget, reads one snapshot, stops when its client leaves, and says how much it read; one that runs
 //! out of its budget answers with what it has and a cursor to go on.
 
 pub mod answer;
-pub mod assets;
 pub mod catalogue;
 pub mod count;
 pub mod cursor;
@@ -19,9 +18,7 @@ pub mod expr;
 pub mod filter;
 pub mod find;
 pub mod fold;
-pub mod form;
 pub mod grammar;
-pub mod json_lines;
 pub mod need;
 pub mod params;
 pub mod predicate;
@@ -29,8 +26,6 @@ pub mod row;
 pub mod session;
 pub mod sql;
 pub mod statement;
-pub mod text;
-pub mod view;
 pub mod walk;
 
 use std::{
@@ -38,32 +33,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use deadpool_postgres::Pool;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{
-    catalogue::Catalogue,
-    error::SearchError,
-    explain::Explained,
-    find::Found,
-    form::Form,
-    params::{Fault, Query},
-    row::Row,
-    view::{Extent, Links, Outcome, Page, Problem, RecordPage, RecordView, SearchPage},
+    catalogue::Catalogue, error::SearchError, explain::Explained, find::Found, params::Query, row::Row,
 };
 use crate::{
     config::SearchConfig,
     metrics::{Metrics, Status},
     record::{RecordId, Timestamp},
 };
-pub use answer::page_headers;
 
 /// A search that has not even one certain answer by then is given up.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -96,19 +79,15 @@ impl State {
         }
     }
 
-    fn observe(&self, started: Instant, status: StatusCode) {
+    pub fn observe(&self, started: Instant, status: StatusCode) {
         self.metrics.searches.get_or_create(&Status { status: status.as_u16() }).inc();
         self.metrics.search_seconds.observe(started.elapsed().as_secs_f64());
     }
 }
 
-/// Registers the pages and their JSON; takes [`State`] from the app's data.
+/// Registers the API; takes [`State`] from the app's data.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/").route(web::get().to(search_page)).route(web::head().to(search_page)))
-        .service(
-            web::resource("/logs/{id}").route(web::get().to(record_page)).route(web::head().to(record_page)),
-        )
         .service(
             web::resource("/api/logs").route(web::get().to(search_json)).route(web::head().to(search_json)),
         )
@@ -175,41 +154,6 @@ async fn read_and_find(request: &HttpRequest, state: &State) -> Result<Found, Se
     find::find(state, &query).await
 }
 
-async fn search_page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    // 1. What the form sends is written as everybody would write it.
-    let typed = params::decode(request.query_string());
-    let pairs = typed.as_deref().unwrap_or(&[]);
-    let canonical = typed.as_ref().map_err(Fault::clone).and_then(|pairs| params::canonical(pairs));
-    if let Ok(Some(query)) = canonical {
-        return HttpResponse::SeeOther().insert_header((header::LOCATION, format!("/{query}"))).finish();
-    }
-    // 2. Read and find.
-    let started = Instant::now();
-    let query = canonical.and_then(|_| params::read(pairs, Timestamp::now()));
-    let found = match &query {
-        Ok(query) => find::find(&state, query).await,
-        Err(fault) => Err(fault.clone().into()),
-    };
-    // 3. Show it; what is wrong is shown at the field.
-    let answer = match (&query, found) {
-        (Ok(query), Ok(found)) => {
-            let outcome = Outcome::Page(Page::new(query, &found));
-            let page = SearchPage::new(Form::new(pairs, None), Some(query), outcome);
-            answer::page(&request, StatusCode::OK, &page)
-        }
-        (query, Err(error)) => {
-            let fault = if let SearchError::Bad(fault) = logged(&error) { Some(fault) } else { None };
-            let query = query.as_ref().ok();
-            let outcome = Outcome::Problem(Problem::new(&error, query));
-            let page = SearchPage::new(Form::new(pairs, fault), query, outcome);
-            answer::with_retry(answer::page(&request, error.status(), &page), &error)
-        }
-        (Err(_), Ok(_)) => unreachable!("nothing is found without a query"),
-    };
-    state.observe(started, answer.status());
-    answer
-}
-
 async fn record_json(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     match read_and_find_one(&request, &state).await {
         Ok(row) => answer::json(StatusCode::OK, &row),
@@ -217,29 +161,14 @@ async fn record_json(request: HttpRequest, state: web::Data<State>) -> HttpRespo
     }
 }
 
-async fn record_page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    match read_and_find_one(&request, &state).await {
-        Ok(row) => {
-            let record = RecordView::new(&row, &Links::fresh(), Extent::Whole);
-            answer::page(&request, StatusCode::OK, &RecordPage { assets: assets::Assets::get(), record })
-        }
-        Err(error) if answer::reads_html(&request) => {
-            let problem = Problem::new(logged(&error), None);
-            let page = answer::problem(&request, error.status(), problem.heading, &problem.text);
-            answer::with_retry(page, &error)
-        }
-        Err(error) => answer::json_error(logged(&error)),
-    }
-}
-
-async fn read_and_find_one(request: &HttpRequest, state: &State) -> Result<Row, SearchError> {
+pub async fn read_and_find_one(request: &HttpRequest, state: &State) -> Result<Row, SearchError> {
     let text = request.match_info().query("id");
     let id = Uuid::try_parse(text).map_err(|_| SearchError::bad("id", "is not an id"))?;
     find::find_one(state, RecordId(id)).await
 }
 
 /// Logs the cause of an error once, here at the edge.
-fn logged(error: &SearchError) -> &SearchError {
+pub fn logged(error: &SearchError) -> &SearchError {
     if let Some(cause) = error.cause() {
         log::warn!("search failed: {error} ({cause})");
     }

@@ -1,7 +1,8 @@
 //! The page's form as it was typed. In: the decoded parameters, right or wrong, and the fault if there is one. Out: fields with label,
 //! value and what is wrong with them. Pure.
 
-use super::{params::Fault, view};
+use super::explorer;
+use crate::search::params::Fault;
 
 pub struct Form {
     pub levels: Vec<LevelBox>,
@@ -61,7 +62,7 @@ impl Form {
                 |word: &str| crate::record::Level::parse(word).is_some_and(|known| known.name() == level);
             pairs.iter().any(|(name, value)| name == "level" && is_level(value))
         };
-        let levels = view::levels().map(|name| LevelBox { name, checked: checked(name) }).collect();
+        let levels = explorer::levels().map(|name| LevelBox { name, checked: checked(name) }).collect();
         let fields = FIELDS
             .into_iter()
             .map(|(name, label, placeholder, class)| Field {

@@ -1,0 +1,30 @@
+//! Shows records. In: GET requests whose query string is the whole state. Out: pages, and parts of pages for htmx.
+
+pub mod answer;
+pub mod assets;
+pub mod explorer;
+pub mod form;
+pub mod json_lines;
+pub mod links;
+pub mod problem;
+pub mod record;
+pub mod rows;
+pub mod text;
+
+use actix_web::web;
+
+pub use answer::page_headers;
+
+/// Registers the pages; takes [`crate::search::State`] from the app's data.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .configure(assets::routes)
+        .service(
+            web::resource("/").route(web::get().to(explorer::page)).route(web::head().to(explorer::page)),
+        )
+        .service(
+            web::resource("/logs/{id}")
+                .route(web::get().to(record::page))
+                .route(web::head().to(record::page)),
+        );
+}

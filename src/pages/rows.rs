@@ -1,0 +1,105 @@
+//! Records as pages show them. In: a row. Out: structs that templates only branch and loop over. Pure.
+
+use super::{
+    json_lines::{self, JsonLine},
+    links::{Links, address},
+    text::{moment, shown},
+};
+use crate::{
+    record::Timestamp,
+    search::{filter::Match, row::Row},
+};
+
+/// Bytes of a message and lines of metadata that a row of the list shows; the record's own page shows all.
+const MESSAGE_BYTES_MAX: usize = 4 << 10;
+const METADATA_LINES_MAX: usize = 60;
+
+/// A record as a row of the list shows it, or its own page.
+pub struct RecordView {
+    pub id: String,
+    pub time: String,
+    pub datetime: String,
+    pub level: &'static str,
+    pub level_href: String,
+    pub resource: String,
+    pub resource_href: String,
+    pub message: String,
+    /// Bytes of the message that are not shown.
+    pub message_rest: usize,
+    pub fields: Vec<FieldView>,
+    pub client_id: Option<String>,
+    pub metadata: Vec<JsonLine>,
+    /// Lines of metadata that are not shown.
+    pub metadata_rest: usize,
+    pub trace_href: Option<String>,
+    pub around_href: String,
+}
+
+pub struct FieldView {
+    pub name: &'static str,
+    pub value: String,
+    pub href: String,
+}
+
+/// How much of a record is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Row,
+    Whole,
+}
+
+impl RecordView {
+    pub fn new(row: &Row, links: &Links, extent: Extent) -> Self {
+        let cut = match extent {
+            Extent::Row => row.message.floor_char_boundary(MESSAGE_BYTES_MAX),
+            Extent::Whole => row.message.len(),
+        };
+        let mut fields = vec![
+            FieldView::new("level", row.level.name(), links),
+            FieldView::new("resourceId", &row.resource_id, links),
+        ];
+        let optional = [("traceId", &row.trace_id), ("spanId", &row.span_id), ("commit", &row.commit)];
+        for (name, value) in optional {
+            if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
+                fields.push(FieldView::new(name, value, links));
+            }
+        }
+        let mut metadata = row.metadata.as_ref().map_or_else(Vec::new, |text| {
+            json_lines::lines(text.get(), &|path, value| links.with_value(path, value))
+        });
+        let metadata_rest = match extent {
+            Extent::Row => metadata.len().saturating_sub(METADATA_LINES_MAX),
+            Extent::Whole => 0,
+        };
+        metadata.truncate(metadata.len() - metadata_rest);
+        let around = |micros: i64| Timestamp(row.timestamp.0 + micros).to_string();
+        let resource = Match::Exact(row.resource_id.clone()).write();
+        Self {
+            id: row.id.to_string(),
+            time: moment(row.timestamp),
+            datetime: row.timestamp.to_string(),
+            level: row.level.name(),
+            level_href: links.with("level", row.level.name()),
+            resource: shown(&row.resource_id),
+            resource_href: links.with_value("resourceId", &row.resource_id),
+            message: shown(&row.message[..cut]),
+            message_rest: row.message.len() - cut,
+            fields,
+            client_id: row.client_id.as_deref().map(shown),
+            metadata,
+            metadata_rest,
+            trace_href: row.trace_id.as_deref().map(|trace| Links::fresh().with_value("traceId", trace)),
+            around_href: address([
+                ("resourceId", resource.as_str()),
+                ("from", &around(-60_000_000)),
+                ("to", &around(60_000_001)),
+            ]),
+        }
+    }
+}
+
+impl FieldView {
+    fn new(name: &'static str, value: &str, links: &Links) -> Self {
+        Self { name, value: shown(value), href: links.with_value(name, value) }
+    }
+}
