@@ -13,6 +13,7 @@ pub mod count;
 pub mod cursor;
 pub mod delete;
 pub mod error;
+pub mod exploration;
 pub mod explain;
 pub mod expr;
 pub mod filter;
@@ -60,7 +61,7 @@ pub struct State {
     /// When a search ends, whatever it has.
     time_max: Duration,
     /// One permit a running search.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     /// One permit a search that is not quick.
     long_turns: Arc<Semaphore>,
     metrics: Arc<Metrics>,
@@ -73,7 +74,7 @@ impl State {
             catalogue: Catalogue::default(),
             budget: config.budget,
             time_max: TIME_MAX,
-            turns: Semaphore::new(config.concurrent_max),
+            turns: Arc::new(Semaphore::new(config.concurrent_max)),
             long_turns: Arc::new(Semaphore::new(config.long_max)),
             metrics,
         }

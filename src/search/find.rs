@@ -8,8 +8,11 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::{
     State,
+    catalogue::Snapshot,
     cursor::{Cursor, Direction, MICROS_MIN, Position},
     error::SearchError,
     explain::{self, Explained},
@@ -120,6 +123,16 @@ pub(super) async fn again_if_gone<T>(
 }
 
 async fn find_once(state: &State, query: &Query) -> Result<Found, SearchError> {
+    let (session, _, found) = find_and_stay(state, query).await?;
+    session.close().await;
+    Ok(found)
+}
+
+/// Finds one page, and keeps the snapshot in which it was found.
+pub(super) async fn find_and_stay(
+    state: &State,
+    query: &Query,
+) -> Result<(Session, Snapshot, Found), SearchError> {
     let started = Instant::now();
     let (mut session, snapshot) = Session::open(state, started + state.time_max).await?;
     session.explains(query.explains);
@@ -138,9 +151,15 @@ async fn find_once(state: &State, query: &Query) -> Result<Found, SearchError> {
     let end = search.run(&mut session, &mut walk).await;
     let cost = Cost { rows_read: search.rows_read, blocks: walk.blocks, took: started.elapsed() };
     let explain = explain::explain(&mut session).await;
-    session.close().await;
-    state.metrics.search_rows_read.inc_by(search.rows_read);
-    Ok(Found { explain, ..page(query, direction, search.hits, end?, cost) })
+    let hits = search.hits;
+    state.metrics.search_rows_read.inc_by(cost.rows_read);
+    match end {
+        Ok(end) => Ok((session, snapshot, Found { explain, ..page(query, direction, hits, end, cost) })),
+        Err(error) => {
+            session.close().await;
+            Err(error)
+        }
+    }
 }
 
 /// Finds the record with this id: the time inside it says which units can hold it.
@@ -171,8 +190,8 @@ async fn find_one_in(state: &State, from: Timestamp, id: RecordId) -> Result<Row
     found
 }
 
-pub(super) async fn turn(state: &State) -> Result<tokio::sync::SemaphorePermit<'_>, SearchError> {
-    match tokio::time::timeout(TURN_WAIT_MAX, state.turns.acquire()).await {
+pub(super) async fn turn(state: &State) -> Result<OwnedSemaphorePermit, SearchError> {
+    match tokio::time::timeout(TURN_WAIT_MAX, state.turns.clone().acquire_owned()).await {
         Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
         Err(_) => Err(SearchError::Busy { retry_after: Duration::from_secs(2) }),
     }

@@ -150,6 +150,12 @@ impl Session {
         }
     }
 
+    /// After an error: the snapshot stays, and what follows can be run. False if the connection is gone.
+    pub async fn mend(&mut self) -> bool {
+        let mended = self.client().batch_execute("rollback to before");
+        matches!(tokio::time::timeout(SILENCE_MAX, mended).await, Ok(Ok(())))
+    }
+
     /// Whether to keep what is run from now on.
     pub fn explains(&mut self, explains: bool) {
         self.ran = explains.then(Ran::default);
