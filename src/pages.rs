@@ -5,6 +5,7 @@ pub mod assets;
 pub mod explorer;
 pub mod form;
 pub mod json_lines;
+pub mod line;
 pub mod links;
 pub mod problem;
 pub mod record;

@@ -1,13 +1,96 @@
 // Small comforts; everything works without them.
-addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea")) return;
-  const field = document.getElementById("f-message");
-  if (field) {
-    event.preventDefault();
-    field.focus();
-    field.select();
+const inField = (event) => event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select");
+const rows = () => [...document.querySelectorAll(".row > details > summary")];
+const focus = (element) => element && (element.focus(), element.scrollIntoView({ block: "nearest" }));
+
+function step(by) {
+  const all = rows();
+  const at = all.indexOf(document.activeElement.closest(".row")?.querySelector("summary"));
+  focus(all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1)]);
+}
+
+// One level: help, a menu or a record that is open, the field that has the focus.
+function close() {
+  const help = document.getElementById("help");
+  if (help?.open) return help.close();
+  const here = document.activeElement.closest("details[open]") ?? document.querySelector(".row > details[open], .menu[open], .pill details[open]");
+  if (here && !here.matches(".facet, .byfield")) {
+    here.open = false;
+    return here.querySelector("summary").focus();
   }
+  document.activeElement.blur();
+}
+
+const keys = {
+  "/": () => focus(document.getElementById("f-q")),
+  t: () => focus(document.getElementById("f-t")),
+  j: () => step(1),
+  k: () => step(-1),
+  "?": () => document.getElementById("help")?.showModal(),
+};
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !event.defaultPrevented) return close();
+  if (inField(event) || !keys[event.key]) return;
+  event.preventDefault();
+  keys[event.key]();
 });
+
+// A drag over the histogram zooms; a click on a bar is a link.
+addEventListener("pointerdown", (event) => {
+  const bars = event.target.closest("svg.bars");
+  if (!bars || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const box = bars.getBoundingClientRect();
+  const share = (at) => Math.min(Math.max((at - box.left) / box.width, 0), 1);
+  const start = share(event.clientX);
+  let end = start;
+  const drag = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  drag.setAttribute("class", "drag");
+  drag.setAttribute("height", "84");
+  const move = (moved) => {
+    end = share(moved.clientX);
+    if (Math.abs(end - start) * box.width < 5) return;
+    if (!drag.isConnected) bars.append(drag);
+    drag.setAttribute("x", `${Math.min(start, end) * 100}%`);
+    drag.setAttribute("width", `${Math.abs(end - start) * 100}%`);
+  };
+  const up = () => {
+    removeEventListener("pointermove", move);
+    if (!drag.isConnected) return;
+    drag.remove();
+    const [from, to] = [Number(bars.dataset.from), Number(bars.dataset.to)];
+    const at = (part) => {
+      const micros = Math.round(from + (to - from) * part);
+      const millis = Math.floor(micros / 1000);
+      return new Date(millis).toISOString().replace("Z", `${String(micros - millis * 1000).padStart(3, "0")}Z`);
+    };
+    const url = new URL(location.href);
+    for (const name of ["cursor", "asOf"]) url.searchParams.delete(name);
+    url.searchParams.set("from", at(Math.min(start, end)));
+    url.searchParams.set("to", at(Math.max(start, end)));
+    addEventListener("click", (click) => click.preventDefault(), { capture: true, once: true });
+    location.assign(url);
+  };
+  addEventListener("pointermove", move);
+  addEventListener("pointerup", up, { once: true });
+});
+addEventListener("dragstart", (event) => event.target.closest("svg.bars") && event.preventDefault());
+
+// Copy: a record as JSON, or the value beside a button.
+addEventListener("click", async (event) => {
+  const json = event.target.closest("[data-copy=json]");
+  if (!json || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  const said = json.textContent;
+  try {
+    const answer = await fetch(json.href);
+    await navigator.clipboard.writeText(JSON.stringify(await answer.json(), null, 2));
+    json.textContent = "copied";
+  } catch {
+    return location.assign(json.href);
+  }
+  setTimeout(() => (json.textContent = said), 1500);
+});
+
 const offline = (hidden) => () => (document.getElementById("offline").hidden = hidden);
 addEventListener("htmx:sendError", offline(false));
 addEventListener("htmx:afterRequest", (event) => event.detail.successful && offline(true)());

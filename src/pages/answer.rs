@@ -2,14 +2,14 @@
 //! only the part that changes. Also the headers that every answer of the process carries.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header},
     middleware::DefaultHeaders,
 };
 use askama::Template;
 use flate2::Compression;
 
-use super::{assets, explorer::SearchPage, problem::ProblemPage, record::RecordPage};
+use super::{assets, explorer::ExplorerPage, problem::ProblemPage, record::RecordPage};
 use crate::search::answer::{ErrorBody, json};
 
 /// No inline script or style anywhere, nothing from elsewhere, no frames.
@@ -37,7 +37,7 @@ macro_rules! parts {
         }
     )*};
 }
-parts!(SearchPage, RecordPage, ProblemPage);
+parts!(ExplorerPage, RecordPage, ProblemPage);
 
 /// Headers of every answer, whatever it is.
 pub fn page_headers() -> DefaultHeaders {
@@ -49,26 +49,42 @@ pub fn page_headers() -> DefaultHeaders {
 
 /// A page: its changing part if htmx asks, all of it otherwise.
 pub fn page(request: &HttpRequest, status: StatusCode, page: &impl Parts) -> HttpResponse {
+    html(request, status, if is_partial(request) { page.part() } else { page.whole() })
+}
+
+/// Whether htmx asks, which wants only the part that changes.
+pub fn is_partial(request: &HttpRequest) -> bool {
     let headers = request.headers();
-    let is_partial =
-        headers.contains_key("hx-request") && !headers.contains_key("hx-history-restore-request");
-    let html = if is_partial { page.part() } else { page.whole() };
+    headers.contains_key("hx-request") && !headers.contains_key("hx-history-restore-request")
+}
+
+/// A page that was rendered.
+pub fn html(request: &HttpRequest, status: StatusCode, html: askama::Result<String>) -> HttpResponse {
     let html = match html {
         Ok(html) => html,
-        Err(error) => {
-            log::error!("a page cannot be rendered: {error}");
-            return HttpResponse::InternalServerError().body("something went wrong here; it has been logged");
-        }
+        Err(error) => return broken(&error),
     };
-    let mut answer = HttpResponse::build(status);
-    answer.content_type("text/html; charset=utf-8");
-    answer.insert_header((header::CACHE_CONTROL, "no-store"));
-    answer.insert_header((header::VARY, "hx-request, accept, accept-encoding"));
+    let mut answer = page_of(status);
     if html.len() >= GZIP_BYTES_MIN && assets::takes_gzip(request) {
         let bytes = assets::gzip(html.as_bytes(), Compression::fast());
         return answer.insert_header((header::CONTENT_ENCODING, "gzip")).body(bytes);
     }
     answer.body(html)
+}
+
+/// A page without its body.
+pub fn page_of(status: StatusCode) -> HttpResponseBuilder {
+    let mut answer = HttpResponse::build(status);
+    answer.content_type("text/html; charset=utf-8");
+    answer.insert_header((header::CACHE_CONTROL, "no-store"));
+    answer.insert_header((header::VARY, "hx-request, accept, accept-encoding"));
+    answer
+}
+
+/// The answer when a template fails.
+pub fn broken(error: &askama::Error) -> HttpResponse {
+    log::error!("a page cannot be rendered: {error}");
+    HttpResponse::InternalServerError().body("something went wrong here; it has been logged")
 }
 
 /// An error outside the search: a page for a browser, JSON for everybody else.

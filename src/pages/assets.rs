@@ -103,7 +103,10 @@ mod tests {
     fn templates_escape_everything_and_hold_no_script_or_style() {
         for template in [
             include_str!("../../templates/layout.html"),
-            include_str!("../../templates/search.html"),
+            include_str!("../../templates/explorer.html"),
+            include_str!("../../templates/line.html"),
+            include_str!("../../templates/histogram.html"),
+            include_str!("../../templates/facets.html"),
             include_str!("../../templates/record.html"),
             include_str!("../../templates/problem.html"),
         ] {

@@ -1,4 +1,13 @@
-//! The page of a search. In: `GET /`. Out: its records with everything to narrow them; each link is an address with the whole state in it.
+//! The page of a search. In: `GET /`. Out: its records, with everything to narrow them; then, as they are counted, a histogram and facets.
+//! All of it is seen by one snapshot. Each link is an address with the whole state in it.
+
+pub mod counts;
+pub mod facets;
+pub mod histogram;
+pub mod pills;
+pub mod results;
+pub mod typed;
+pub mod view;
 
 use std::time::Instant;
 
@@ -9,190 +18,147 @@ use actix_web::{
 };
 use askama::Template;
 
+use self::{
+    pills::{Pill, pills},
+    results::Results,
+    view::View,
+};
 use super::{
-    answer,
+    answer::{self, Parts},
     assets::Assets,
     form::Form,
     links::Links,
     problem::Problem,
-    rows::{Extent, RecordView},
-    text::{grouped, moment, shown},
 };
 use crate::{
-    record::{Level, Timestamp},
-    search::{
-        State, answer as api,
-        cursor::Cursor,
-        error::SearchError,
-        find::{self, Found},
-        logged,
-        params::{self, Fault, Query},
-    },
+    record::Timestamp,
+    search::{State, answer as api, error::SearchError, exploration::Exploration, logged, params},
 };
 
 #[derive(Template)]
-#[template(path = "search.html", blocks = ["title", "content"])]
-pub struct SearchPage {
-    pub assets: &'static Assets,
-    pub title: String,
-    pub form: Form,
-    pub ranges: Vec<Range>,
-    pub pills: Vec<Pill>,
-    pub outcome: Outcome,
+#[template(path = "explorer.html", blocks = ["title", "content", "more"])]
+pub struct ExplorerPage {
+    assets: &'static Assets,
+    title: String,
+    form: Form,
+    ranges: Vec<Range>,
+    /// The present time range in words.
+    range: String,
+    pills: Vec<Pill>,
+    outcome: Outcome,
+    wrap_href: String,
+    wraps: bool,
+    live_href: String,
+    is_live: bool,
 }
 
-pub enum Outcome {
-    Page(Page),
+enum Outcome {
+    Results(Results),
     Problem(Problem),
 }
 
-pub struct Page {
-    pub rows: Vec<RecordView>,
-    pub summary: String,
-    pub further: Option<String>,
-    pub next: Option<String>,
-    pub prev: Option<String>,
-    pub empty_heading: &'static str,
-    pub empty_text: String,
-    /// Where an empty page goes on.
-    pub onward: Option<String>,
+struct Range {
+    label: &'static str,
+    href: String,
+    is_current: bool,
 }
 
-pub struct Range {
-    pub label: &'static str,
-    pub href: String,
-    pub is_current: bool,
-}
+/// Where the histogram and the facets come in. Texts of users are escaped, so it stands nowhere else.
+const COUNTS: &str = "<!--counts-->";
 
-pub struct Pill {
-    pub name: String,
-    pub value: String,
-    pub href: String,
-}
-
-impl SearchPage {
-    pub fn new(form: Form, query: Option<&Query>, outcome: Outcome) -> Self {
-        let links = query.map_or_else(Links::fresh, Links::new);
-        let current = |name: &str| links.params.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-        let ranges = [("15 min", "15m"), ("1 h", "1h"), ("24 h", "24h"), ("7 d", "7d"), ("30 d", "30d")];
-        let mut ranges: Vec<Range> = ranges
-            .into_iter()
-            .map(|(label, from)| Range {
-                label,
-                href: links.with_range(Some(from)),
-                is_current: current("from") == Some(from) && current("to").is_none(),
-            })
-            .collect();
-        ranges.push(Range {
-            label: "All time",
-            href: links.with_range(None),
-            is_current: query.is_some() && current("from").is_none() && current("to").is_none(),
-        });
-        let conditions = links.params.iter().enumerate().filter(|(_, (name, _))| name != "limit");
-        let pills: Vec<Pill> = conditions
-            .map(|(at, (name, value))| Pill {
-                name: name.clone(),
-                value: shown(value),
-                href: links.without(at),
-            })
-            .collect();
-        let names: Vec<String> =
-            pills.iter().take(3).map(|pill| format!("{}: {}", pill.name, pill.value)).collect();
-        let title =
-            if names.is_empty() { "Logs".to_owned() } else { format!("{} · Logs", names.join(", ")) };
-        Self { assets: Assets::get(), title, form, ranges, pills, outcome }
-    }
-}
-
-impl Page {
-    pub fn new(query: &Query, found: &Found) -> Self {
-        let links = Links::new(query);
-        let cursor = |cursor: Option<Cursor>| cursor.map(|cursor| links.with("cursor", &cursor.write()));
-        let stats = &found.stats;
-        let next = cursor(found.next);
-        let count = found.rows.len();
-        let reached = stats.searched_back_to.map(moment);
-        let state = match (stats.complete, &reached) {
-            (true, _) if next.is_some() => "older rows follow".to_owned(),
-            (true, _) => "complete".to_owned(),
-            (false, Some(reached)) => format!("time budget used up, searched back to {reached}"),
-            (false, None) => "time budget used up".to_owned(),
-        };
-        let summary = format!(
-            "{} {} shown · {} read · {} ms · {state}",
-            grouped(count as u64),
-            if count == 1 { "row" } else { "rows" },
-            grouped(stats.rows_read),
-            stats.took.as_millis(),
-        );
-        let onward = if stats.complete { None } else { next.clone().or_else(|| cursor(found.prev)) };
-        let (empty_heading, empty_text) = match (stats.complete, query.params().is_empty()) {
-            (true, true) => {
-                ("Nothing here yet", "POST records to /public/ingest and they appear here.".to_owned())
-            }
-            (true, false) => (
-                "No record matches",
-                "The whole time range was searched. Remove a filter, or widen the range.".to_owned(),
-            ),
-            (false, _) => (
-                "Nothing found so far",
-                format!(
-                    "The time budget was used up after {} rows{}. Go on from there, or narrow the time range.",
-                    grouped(stats.rows_read),
-                    reached.map_or(String::new(), |reached| format!(", back to {reached}")),
-                ),
-            ),
-        };
-        Self {
-            rows: found.rows.iter().map(|row| RecordView::new(row, &links, Extent::Row)).collect(),
-            summary,
-            further: if count > 0 { onward.clone() } else { None },
-            next,
-            prev: cursor(found.prev),
-            empty_heading,
-            empty_text,
-            onward,
-        }
-    }
-}
-
-/// Levels as the form lists them, worst last.
-pub fn levels() -> impl Iterator<Item = &'static str> {
-    Level::ALL.into_iter().map(Level::name)
-}
+const RANGES: [(&str, &str); 7] = [
+    ("15 min", "15m"),
+    ("1 h", "1h"),
+    ("4 h", "4h"),
+    ("24 h", "24h"),
+    ("7 d", "7d"),
+    ("30 d", "30d"),
+    ("90 d", "90d"),
+];
 
 /// `GET /`.
 pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    // 1. What the form sends is written as everybody would write it.
+    // 1. What a form sends is written as everybody would write it.
+    let now = Timestamp::now();
     let typed = params::decode(request.query_string());
     let pairs = typed.as_deref().unwrap_or(&[]);
-    let canonical = typed.as_ref().map_err(Fault::clone).and_then(|pairs| params::canonical(pairs));
+    let canonical = match &typed {
+        Ok(pairs) => typed::canonical(pairs, now),
+        Err(fault) => Err(fault.clone()),
+    };
     if let Ok(Some(query)) = canonical {
         return HttpResponse::SeeOther().insert_header((header::LOCATION, format!("/{query}"))).finish();
     }
     // 2. Read and find.
     let started = Instant::now();
-    let query = canonical.and_then(|_| params::read(pairs, Timestamp::now()));
-    let found = match &query {
-        Ok(query) => find::find(&state, query).await,
+    let view = canonical.and_then(|_| View::read(pairs, now));
+    let found = match &view {
+        Ok(view) => Exploration::begin(state.clone(), view.query.clone()).await,
         Err(fault) => Err(fault.clone().into()),
     };
-    // 3. Show it; what is wrong is shown at the field.
-    let answer = match (&query, found) {
-        (Ok(query), Ok(found)) => {
-            let outcome = Outcome::Page(Page::new(query, &found));
-            let page = SearchPage::new(Form::new(pairs, None), Some(query), outcome);
-            answer::page(&request, StatusCode::OK, &page)
+    // 3. Show it, and go on counting; what is wrong is shown at the field.
+    let answer = match (view, found) {
+        (Ok(view), Ok((found, exploration))) => {
+            let form = Form::new(pairs, None);
+            let page = ExplorerPage::new(form, Some(&view), Outcome::Results(Results::new(&view, found)));
+            if answer::is_partial(&request) {
+                exploration.close().await;
+                answer::html(&request, StatusCode::OK, page.as_more().render())
+            } else {
+                counts::stream(&request, &page, view, exploration)
+            }
         }
-        (query, Err(error)) => {
+        (view, Err(error)) => {
             let fault = if let SearchError::Bad(fault) = logged(&error) { Some(fault) } else { None };
-            let query = query.as_ref().ok();
-            let outcome = Outcome::Problem(Problem::new(&error, query));
-            let page = SearchPage::new(Form::new(pairs, fault), query, outcome);
-            api::with_retry(answer::page(&request, error.status(), &page), &error)
+            let view = view.as_ref().ok();
+            let problem = Problem::new(&error, view.map(|view| view.links().here()));
+            let page = ExplorerPage::new(Form::new(pairs, fault), view, Outcome::Problem(problem));
+            api::with_retry(answer::html(&request, error.status(), page.whole()), &error)
         }
         (Err(_), Ok(_)) => unreachable!("nothing is found without a query"),
     };
     state.observe(started, answer.status());
     answer
+}
+
+impl ExplorerPage {
+    fn new(form: Form, view: Option<&View>, outcome: Outcome) -> Self {
+        let links = view.map_or_else(Links::fresh, View::links);
+        let bounds = view.map(|view| (view.query.filter.from, view.query.filter.to));
+        let current = bounds.map(|(from, to)| (from.map(|from| from.write()), to.map(|to| to.write())));
+        let mut ranges: Vec<Range> = RANGES
+            .into_iter()
+            .map(|(label, from)| Range {
+                label,
+                href: links.with_range(Some(from), None),
+                is_current: matches!(&current, Some((Some(now), None)) if now == from),
+            })
+            .collect();
+        let is_all = matches!(current, Some((None, None)));
+        ranges.push(Range { label: "All time", href: links.with_range(None, None), is_current: is_all });
+        let range = match current {
+            Some((Some(from), Some(to))) => format!("{from} to {to}"),
+            Some((Some(from), None)) => format!("since {from}"),
+            Some((None, Some(to))) => format!("until {to}"),
+            _ => "all time".to_owned(),
+        };
+        let pills = view.map_or_else(Vec::new, pills);
+        let names: Vec<&str> =
+            pills.iter().filter(|pill| pill.is_on).take(3).map(|pill| pill.shown.as_str()).collect();
+        let title = if names.is_empty() { "Logs".to_owned() } else { format!("{} · Logs", names.join(" ")) };
+        let wraps = view.is_some_and(|view| view.wraps);
+        Self {
+            assets: Assets::get(),
+            title,
+            form,
+            ranges,
+            range,
+            pills,
+            outcome,
+            wrap_href: if wraps { links.without("wrap") } else { links.and("wrap", "1") },
+            wraps,
+            live_href: links.and("live", "1"),
+            is_live: view.is_some_and(|view| view.is_live),
+        }
+    }
 }

@@ -1,13 +1,31 @@
 //! The page's form as it was typed. In: the decoded parameters, right or wrong, and the fault if there is one. Out: fields with label,
 //! value and what is wrong with them. Pure.
 
-use super::explorer;
-use crate::search::params::Fault;
+use crate::{record::Level, search::params::Fault};
 
 pub struct Form {
+    /// The query line.
+    pub q: String,
+    pub q_error: Option<LineError>,
+    /// What is wrong with a parameter that has no field.
+    pub error: Option<String>,
+    /// What was typed as time range, if it cannot be read.
+    pub t: String,
+    pub t_error: Option<String>,
+    /// Parameters of the page that the form only passes on.
+    pub hidden: Vec<(String, String)>,
+    /// Whether the fields are in sight.
+    pub is_open: bool,
     pub levels: Vec<LevelBox>,
     pub fields: Vec<Field>,
     pub pairs: Vec<Pair>,
+}
+
+/// What is wrong with the query line.
+pub struct LineError {
+    pub text: String,
+    /// The line, and below it marks under the columns.
+    pub pointer: Option<(String, String)>,
 }
 
 pub struct LevelBox {
@@ -36,8 +54,7 @@ pub struct Pair {
 }
 
 /// Name, label, placeholder, class of each field, in the order of the page.
-const FIELDS: [(&str, &str, &str, &str); 11] = [
-    ("q", "Query", "level>=warn \"connection reset\" -path:/health user.id:42", "whole"),
+const FIELDS: [(&str, &str, &str, &str); 10] = [
     ("message", "message contains", "any case", "wide"),
     ("regex", "regex on message", "(?i)time(out|d out)", "wide"),
     ("resourceId", "resourceId", "server-1234", ""),
@@ -49,6 +66,11 @@ const FIELDS: [(&str, &str, &str, &str); 11] = [
     ("to", "to", "15m, or a moment", ""),
     ("limit", "limit", "50", "narrow-wide"),
 ];
+
+/// What only the page knows, and the time zone.
+const PASSED_ON: [&str; 5] = ["off", "facet", "column", "wrap", "tz"];
+/// Characters of a query line that is shown once more with marks under it.
+const POINTER_CHARS_MAX: usize = 400;
 
 /// Filters by metadata that the form offers beside the one with a field of its own.
 const PAIRS_MIN: usize = 2;
@@ -62,8 +84,12 @@ impl Form {
                 |word: &str| crate::record::Level::parse(word).is_some_and(|known| known.name() == level);
             pairs.iter().any(|(name, value)| name == "level" && is_level(value))
         };
-        let levels = explorer::levels().map(|name| LevelBox { name, checked: checked(name) }).collect();
-        let fields = FIELDS
+        let levels: Vec<LevelBox> = Level::ALL
+            .into_iter()
+            .map(Level::name)
+            .map(|name| LevelBox { name, checked: checked(name) })
+            .collect();
+        let fields: Vec<Field> = FIELDS
             .into_iter()
             .map(|(name, label, placeholder, class)| Field {
                 id: name.replace('.', "-"),
@@ -76,7 +102,48 @@ impl Form {
                 error: error(name),
             })
             .collect();
-        Self { levels, fields, pairs: metadata_pairs(pairs, fault) }
+        let metadata = metadata_pairs(pairs, fault);
+        let value = |name: &str| first(name).map_or(String::new(), |at| pairs[at].1.clone());
+        let q = value("q");
+        let q_error = fault.filter(|fault| fault.field == "q").map(|fault| LineError::new(&q, fault));
+        let has_field = |name: &str| {
+            ["q", "t", "level", "mk", "mv"].contains(&name)
+                || name.starts_with("metadata.")
+                || FIELDS.iter().any(|(known, ..)| *known == name)
+        };
+        let elsewhere = fault.filter(|fault| !has_field(&fault.field));
+        let passed_on = |name: &str| PASSED_ON.contains(&name);
+        Self {
+            q,
+            q_error,
+            error: elsewhere.map(|fault| format!("{}: {}", fault.field, fault.error)),
+            t: if error("t").is_some() { value("t") } else { String::new() },
+            t_error: error("t"),
+            hidden: pairs
+                .iter()
+                .filter(|(name, value)| passed_on(name) && !value.is_empty())
+                .cloned()
+                .collect(),
+            is_open: fields.iter().any(|field| !field.value.is_empty() || field.error.is_some())
+                || metadata.iter().any(|pair| !pair.path.is_empty() || pair.error.is_some())
+                || levels.iter().any(|level| level.checked)
+                || fault.is_some_and(|fault| fault.field == "level"),
+            levels,
+            fields,
+            pairs: metadata,
+        }
+    }
+}
+
+impl LineError {
+    fn new(line: &str, fault: &Fault) -> Self {
+        let columns =
+            fault.columns.filter(|_| line.chars().count() <= POINTER_CHARS_MAX && !line.contains('\n'));
+        let pointer = columns.map(|columns| {
+            let length = columns.end.saturating_sub(columns.start).max(1);
+            (line.to_owned(), " ".repeat(columns.start - 1) + &"^".repeat(length))
+        });
+        Self { text: fault.error.clone(), pointer }
     }
 }
 

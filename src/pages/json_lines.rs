@@ -30,6 +30,32 @@ pub fn lines(object: &str, href: Href<'_>) -> Vec<JsonLine> {
     lines
 }
 
+/// Every value that is no object and no array, with its dotted path; empty ones are not there.
+pub fn leaves(object: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    leaf(&mut found, String::new(), object.trim());
+    found
+}
+
+fn leaf(found: &mut Vec<(String, String)>, path: String, text: &str) {
+    if let Some(object) =
+        text.strip_prefix('{').and_then(|_| serde_json::from_str::<BTreeMap<String, &RawValue>>(text).ok())
+    {
+        for (name, inner) in object {
+            let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+            leaf(found, path, inner.get());
+        }
+    } else if let Some(array) =
+        text.strip_prefix('[').and_then(|_| serde_json::from_str::<Vec<&RawValue>>(text).ok())
+    {
+        for inner in array {
+            leaf(found, path.clone(), inner.get());
+        }
+    } else {
+        found.push((path, serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned())));
+    }
+}
+
 fn value(
     lines: &mut Vec<JsonLine>,
     depth: usize,
@@ -102,6 +128,9 @@ mod tests {
         );
         let links: Vec<&str> = lines.iter().filter_map(|line| line.href.as_deref()).collect();
         assert_eq!(links, ["metadata.a.b.c=1.50", "metadata.a.b.c=x*", "metadata.n=null"]);
+        let leaves = leaves(text);
+        let leaves: Vec<String> = leaves.iter().map(|(path, value)| format!("{path}={value}")).collect();
+        assert_eq!(leaves, ["a.b.c=1.50", "a.b.c=x*", "e=", "n=null"]);
         assert!(super::lines("{}", &|_, _| String::new()).is_empty());
     }
 }

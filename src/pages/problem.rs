@@ -2,8 +2,8 @@
 
 use askama::Template;
 
-use super::{assets::Assets, links::Links};
-use crate::search::{error::SearchError, params::Query};
+use super::assets::Assets;
+use crate::search::error::SearchError;
 
 #[derive(Template)]
 #[template(path = "problem.html", blocks = ["title", "content"])]
@@ -21,8 +21,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(error: &SearchError, query: Option<&Query>) -> Self {
-        let retry = query.map(|query| Links::new(query).here());
+    /// `retry` is where to try again, if that can help.
+    pub fn new(error: &SearchError, retry: Option<String>) -> Self {
         let (class, heading, text, retry) = match error {
             SearchError::Bad(fault) => {
                 ("problem", "This search cannot be run", format!("{}: {}", fault.field, fault.error), None)

@@ -1,6 +1,6 @@
 //! Texts, times and numbers as pages show them. Pure.
 
-use crate::record::Timestamp;
+use crate::{record::Timestamp, search::count::Is};
 
 /// Text as a page shows it: colour codes of terminals are left out, other control characters become their pictures.
 pub fn shown(text: &str) -> String {
@@ -34,6 +34,14 @@ fn colour_code(text: &str) -> Option<&str> {
 /// A time to the microsecond, in UTC.
 pub fn moment(at: Timestamp) -> String {
     at.datetime().format("%Y-%m-%d %H:%M:%S%.6f").to_string()
+}
+
+/// A count, and how true it is.
+pub fn count(number: u64, is: Is) -> String {
+    match is {
+        Is::Exact => grouped(number),
+        Is::AtLeast => format!("≥ {}", grouped(number)),
+    }
 }
 
 /// Digits in groups of three.

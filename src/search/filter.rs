@@ -206,6 +206,26 @@ impl Filter {
         Expr::all(all)
     }
 
+    /// The condition that one parameter makes.
+    pub fn alone(&self, name: &str) -> Expr {
+        let mut alone = Self::default();
+        match name {
+            "level" => alone.levels = self.levels.clone(),
+            "message" => alone.message = self.message.clone(),
+            "regex" => alone.regex = self.regex.clone(),
+            "resourceId" => alone.resource_id = self.resource_id.clone(),
+            "traceId" => alone.trace_id = self.trace_id.clone(),
+            "spanId" => alone.span_id = self.span_id.clone(),
+            "commit" => alone.commit = self.commit.clone(),
+            "q" => alone.q = self.q.clone(),
+            _ => {
+                let of_path = |(path, _): &&(String, Match)| name.strip_prefix("metadata.") == Some(path);
+                alone.metadata = self.metadata.iter().filter(of_path).cloned().collect();
+            }
+        }
+        alone.expr()
+    }
+
     /// The fields that match as a whole: parameter, field, condition.
     fn ids(&self) -> [(&'static str, Field, Option<&Match>); 4] {
         [

@@ -1,0 +1,141 @@
+//! The part of the page that comes after its rows: histogram and facets, each as soon as it is counted, each with its own error. In: an
+//! [`Exploration`]. Out: the body of the answer, piece by piece; when the reader leaves, counting ends.
+
+use std::{io::Write, time::Duration};
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web::Bytes};
+use askama::Template;
+use flate2::{Compression, write::GzEncoder};
+use futures_util::stream;
+
+use super::{
+    COUNTS, ExplorerPage,
+    facets::{FacetList, KEYS_MAX, wanted},
+    histogram::Picture,
+    view::View,
+};
+use crate::{
+    pages::{answer, assets},
+    search::{count::buckets::Width, error::SearchError, exploration::Exploration, logged},
+};
+
+/// How long each is counted, if the search has no budget of its own.
+const HISTOGRAM_BUDGET: Duration = Duration::from_secs(1);
+const FACETS_BUDGET: Duration = Duration::from_millis(500);
+/// Bars of a histogram.
+const BARS: usize = 96;
+
+#[derive(Template)]
+#[template(path = "histogram.html")]
+struct HistogramPart {
+    outcome: Result<Picture, String>,
+}
+
+#[derive(Template)]
+#[template(path = "facets.html")]
+struct FacetsPart {
+    outcome: Result<FacetList, String>,
+    /// Whether fewer are counted than there are, so that more time would help.
+    longer_href: String,
+}
+
+/// What is to be sent next.
+enum Step {
+    Rows(String),
+    Histogram,
+    Facets,
+    End,
+}
+
+struct Rest {
+    step: Step,
+    view: View,
+    exploration: Exploration,
+    /// What stands behind the counts.
+    end: String,
+    gzip: Option<GzEncoder<Vec<u8>>>,
+}
+
+/// The whole page: the rows now, the rest as it comes.
+pub fn stream(
+    request: &HttpRequest,
+    page: &ExplorerPage,
+    view: View,
+    exploration: Exploration,
+) -> HttpResponse {
+    let html = match page.render() {
+        Ok(html) => html,
+        Err(error) => return answer::broken(&error),
+    };
+    let (rows, end) = html.split_once(COUNTS).unwrap_or((&html, ""));
+    let mut answer = answer::page_of(actix_web::http::StatusCode::OK);
+    let gzip = assets::takes_gzip(request).then(|| GzEncoder::new(Vec::new(), Compression::fast()));
+    if gzip.is_some() {
+        answer.insert_header((header::CONTENT_ENCODING, "gzip"));
+    }
+    let rest = Rest { step: Step::Rows(rows.to_owned()), view, exploration, end: end.to_owned(), gzip };
+    answer.streaming(stream::unfold(Some(rest), |rest| async move {
+        let mut rest = rest?;
+        let (part, step) = match std::mem::replace(&mut rest.step, Step::End) {
+            Step::Rows(rows) => (rows, Step::Histogram),
+            Step::Histogram => (rest.histogram().await, Step::Facets),
+            Step::Facets => (rest.facets().await, Step::End),
+            Step::End => {
+                let last = rest.pack(&rest.end.clone(), Flush::End);
+                rest.exploration.close().await;
+                return Some((last, None));
+            }
+        };
+        rest.step = step;
+        let piece = rest.pack(&part, Flush::Piece);
+        Some((piece, Some(rest)))
+    }))
+}
+
+#[derive(PartialEq, Eq)]
+enum Flush {
+    Piece,
+    End,
+}
+
+impl Rest {
+    async fn histogram(&mut self) -> String {
+        let budget = self.view.query.budget.unwrap_or(HISTOGRAM_BUDGET);
+        let outcome = self.exploration.histogram(Width::About(BARS), budget).await;
+        let links = self.view.links();
+        let outcome = outcome.map(|histogram| Picture::new(&histogram, &links)).map_err(|error| said(&error));
+        rendered(HistogramPart { outcome }.render())
+    }
+
+    async fn facets(&mut self) -> String {
+        let budget = self.view.query.budget.unwrap_or(FACETS_BUDGET);
+        let outcome = self.exploration.facets(&wanted(&self.view), KEYS_MAX, budget).await;
+        let outcome = outcome.map(|facets| FacetList::new(&self.view, &facets)).map_err(|error| said(&error));
+        let longer_href = self.view.links().with("budget", "10s");
+        rendered(FacetsPart { outcome, longer_href }.render())
+    }
+
+    /// As bytes that the browser can show at once.
+    fn pack(&mut self, part: &str, flush: Flush) -> Result<Bytes, std::io::Error> {
+        let Some(mut gzip) = self.gzip.take() else { return Ok(Bytes::copy_from_slice(part.as_bytes())) };
+        gzip.write_all(part.as_bytes())?;
+        if flush == Flush::End {
+            return Ok(Bytes::from(gzip.finish()?));
+        }
+        gzip.flush()?;
+        let bytes = std::mem::take(gzip.get_mut());
+        self.gzip = Some(gzip);
+        Ok(Bytes::from(bytes))
+    }
+}
+
+fn said(error: &SearchError) -> String {
+    logged(error).to_string()
+}
+
+fn rendered(part: askama::Result<String>) -> String {
+    part.unwrap_or_else(|error| {
+        log::error!("a part of a page cannot be rendered: {error}");
+        String::new()
+    })
+}

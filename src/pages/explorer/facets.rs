@@ -1,0 +1,157 @@
+//! Facets as the page shows them. In: counted values. Out: values with their share and what can be done with each. Pure.
+
+use super::view::{COLUMNS_MAX, View};
+use crate::{
+    pages::{
+        links::{Links, field, is_level, name},
+        text::{count, moment, shown},
+    },
+    record::Level,
+    search::{
+        count::facets::{Facet, Facets, Values},
+        expr::{Field, negated},
+    },
+};
+
+/// Values of a facet that are listed, and paths of metadata.
+const VALUES_MAX: usize = 8;
+pub const KEYS_MAX: usize = 40;
+
+pub struct FacetList {
+    pub facets: Vec<FacetView>,
+    /// Metadata paths that occur.
+    pub keys: Vec<Key>,
+    /// What is not exact, and why.
+    pub note: Option<String>,
+}
+
+pub struct FacetView {
+    pub name: String,
+    pub values: Vec<ValueView>,
+    /// `and 12 more values`.
+    pub more: Option<String>,
+    /// Takes the facet away, if it was opened by hand.
+    pub close: Option<String>,
+    /// Shows the field as a column.
+    pub column: Option<String>,
+}
+
+pub struct ValueView {
+    pub text: String,
+    pub count: String,
+    /// Percent of the most frequent one.
+    pub share: String,
+    pub class: &'static str,
+    pub only: String,
+    pub not: String,
+}
+
+pub struct Key {
+    pub name: String,
+    pub count: String,
+    pub href: String,
+    pub is_open: bool,
+}
+
+/// What is counted for a page.
+pub fn wanted(view: &View) -> Vec<Facet> {
+    let fields = [Field::ResourceId, Field::Commit].into_iter().chain(view.facets.iter().cloned());
+    let mut wanted = vec![Facet::Level];
+    for field in fields.map(Facet::Field).chain([Facet::Keys]) {
+        if !wanted.contains(&field) {
+            wanted.push(field);
+        }
+    }
+    wanted
+}
+
+impl FacetList {
+    pub fn new(view: &View, facets: &Facets) -> Self {
+        let links = view.links();
+        let mut list = Self {
+            facets: Vec::new(),
+            keys: Vec::new(),
+            note: facets.searched_back_to.map(|at| format!("of the records back to {}", moment(at))),
+        };
+        for (facet, values) in &facets.facets {
+            match facet {
+                Facet::Keys => list.keys = keys(view, &links, values),
+                Facet::Level => list.facets.push(FacetView::levels(&links, values)),
+                Facet::Field(field) if !values.top.is_empty() || view.facets.contains(field) => {
+                    list.facets.push(FacetView::new(view, &links, field, values));
+                }
+                Facet::Field(_) => {}
+            }
+        }
+        list
+    }
+}
+
+impl FacetView {
+    fn new(view: &View, links: &Links, field: &Field, values: &Values) -> Self {
+        let name = name(field);
+        let max = values.top.first().map_or(1, |(_, count)| (*count).max(1));
+        let listed = values.top.iter().take(VALUES_MAX).map(|(value, number)| ValueView {
+            text: if value.is_empty() { "(empty)".to_owned() } else { shown(value) },
+            count: count(*number, values.is),
+            share: share(*number, max),
+            class: "",
+            only: links.only_value(field, value),
+            not: links.not_value(field, value),
+        });
+        let rest = values.distinct.count.saturating_sub(VALUES_MAX as u64);
+        let is_column = view.columns.contains(field);
+        let can_be_column = !is_column && view.columns.len() < COLUMNS_MAX && *field != Field::ResourceId;
+        Self {
+            values: listed.collect(),
+            more: (rest > 0 || values.other > 0 && values.top.is_empty()).then(|| {
+                format!(
+                    "{} more {}",
+                    count(rest, values.distinct.is),
+                    if rest == 1 { "value" } else { "values" }
+                )
+            }),
+            close: view.facets.contains(field).then(|| links.without_value("facet", &name)),
+            column: can_be_column.then(|| links.and("column", &name)),
+            name,
+        }
+    }
+
+    fn levels(links: &Links, values: &Values) -> Self {
+        let max = values.top.first().map_or(1, |(_, count)| (*count).max(1));
+        let mut top = values.top.clone();
+        top.sort_by_key(|(value, _)| std::cmp::Reverse(Level::parse(value)));
+        let listed = top.iter().filter_map(|(value, number)| {
+            let level = Level::parse(value)?;
+            let only = is_level(level);
+            Some(ValueView {
+                text: value.clone(),
+                count: count(*number, values.is),
+                share: share(*number, max),
+                class: level.name(),
+                only: links.only(&only),
+                not: links.only(&negated(&only)),
+            })
+        });
+        Self { name: "level".to_owned(), values: listed.collect(), more: None, close: None, column: None }
+    }
+}
+
+fn keys(view: &View, links: &Links, values: &Values) -> Vec<Key> {
+    let path = |path: &str| format!("metadata.{path}");
+    let key = |(value, number): &(String, u64)| {
+        let name = path(value);
+        let is_open = field(&name).is_some_and(|field| view.facets.contains(&field));
+        Key {
+            href: if is_open { links.without_value("facet", &name) } else { links.and("facet", &name) },
+            name: shown(value),
+            count: count(*number, values.is),
+            is_open,
+        }
+    };
+    values.top.iter().map(key).collect()
+}
+
+fn share(number: u64, max: u64) -> String {
+    format!("{:.1}%", (number as f64 * 100.0 / max as f64).max(1.0))
+}

@@ -1,0 +1,95 @@
+//! What a search found, ready to be shown. In: a [`View`] and what was found. Out: rows, the ways on, and what it cost. Pure.
+
+use super::view::View;
+use crate::{
+    pages::{
+        line::{Line, List},
+        links::name,
+        text::{grouped, moment, shown},
+    },
+    search::{cursor::Cursor, explain::Explained, expr::Expr, find::Found},
+};
+
+pub struct Results {
+    pub columns: Vec<Column>,
+    pub rows: Vec<Line>,
+    /// What was read.
+    pub summary: String,
+    /// Where a search goes on whose time was used up.
+    pub further: Option<String>,
+    pub next: Option<String>,
+    pub prev: Option<String>,
+    pub empty_heading: &'static str,
+    pub empty_text: String,
+    /// The whole result as a file: format and address.
+    pub exports: Vec<(&'static str, String)>,
+    pub sql_href: String,
+    pub explained: Vec<Explained>,
+}
+
+pub struct Column {
+    pub name: String,
+    /// Takes it away.
+    pub href: String,
+}
+
+impl Results {
+    pub fn new(view: &View, found: Found) -> Self {
+        let links = view.links();
+        let cursor = |cursor: Option<Cursor>| cursor.map(|cursor| links.with("cursor", &cursor.write()));
+        let stats = &found.stats;
+        let next = cursor(found.next);
+        let count = found.rows.len();
+        let reached = stats.searched_back_to.map(moment);
+        let state = match (stats.complete, &reached) {
+            (true, _) if next.is_some() => "older rows follow".to_owned(),
+            (true, _) => "complete".to_owned(),
+            (false, Some(reached)) => format!("time budget used up, searched back to {reached}"),
+            (false, None) => "time budget used up".to_owned(),
+        };
+        let summary = format!(
+            "{} {} shown · {} read · {} ms · {state}",
+            grouped(count as u64),
+            if count == 1 { "row" } else { "rows" },
+            grouped(stats.rows_read),
+            stats.took.as_millis(),
+        );
+        let onward = if stats.complete { None } else { next.clone().or_else(|| cursor(found.prev)) };
+        let is_open = view.query.filter.expr() == Expr::everything()
+            && view.query.filter.from.is_none()
+            && view.query.filter.to.is_none();
+        let (empty_heading, empty_text) = match (stats.complete, is_open) {
+            (true, true) => {
+                ("Nothing here yet", "POST records to /public/ingest and they appear here.".to_owned())
+            }
+            (true, false) => (
+                "No record matches",
+                "The whole time range was searched. Remove a filter, or widen the range.".to_owned(),
+            ),
+            (false, _) => (
+                "Nothing found so far",
+                format!(
+                    "The time budget was used up after {} rows{}. Go on from there, or narrow the time range.",
+                    grouped(stats.rows_read),
+                    reached.map_or(String::new(), |reached| format!(", back to {reached}")),
+                ),
+            ),
+        };
+        let list = List { links: &links, columns: &view.columns };
+        let column =
+            |field| Column { name: shown(&name(field)), href: links.without_value("column", &name(field)) };
+        Self {
+            columns: view.columns.iter().map(column).collect(),
+            rows: found.rows.iter().map(|row| Line::new(row, &list)).collect(),
+            summary,
+            further: onward,
+            next,
+            prev: cursor(found.prev),
+            empty_heading,
+            empty_text,
+            exports: Vec::new(),
+            sql_href: links.and("explain", "1"),
+            explained: found.explain.unwrap_or_default(),
+        }
+    }
+}
