@@ -109,7 +109,7 @@ impl Page {
         let links = Links::new(query);
         let cursor = |cursor: Option<Cursor>| cursor.map(|cursor| links.with("cursor", &cursor.write()));
         let stats = &found.stats;
-        let next = cursor(found.next);
+        let next = cursor(found.next.clone());
         let count = found.rows.len();
         let reached = stats.searched_back_to.map(moment);
         let state = match (stats.complete, &reached) {
@@ -125,7 +125,7 @@ impl Page {
             grouped(stats.rows_read),
             stats.took.as_millis(),
         );
-        let onward = if stats.complete { None } else { next.clone().or_else(|| cursor(found.prev)) };
+        let onward = if stats.complete { None } else { next.clone().or_else(|| cursor(found.prev.clone())) };
         let (empty_heading, empty_text) = match (stats.complete, query.params().is_empty()) {
             (true, true) => {
                 ("Nothing here yet", "POST records to /public/ingest and they appear here.".to_owned())
@@ -148,7 +148,7 @@ impl Page {
             summary,
             further: if count > 0 { onward.clone() } else { None },
             next,
-            prev: cursor(found.prev),
+            prev: cursor(found.prev.clone()),
             empty_heading,
             empty_text,
             onward,
