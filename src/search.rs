@@ -8,6 +8,7 @@
 //! out of its budget answers with what it has and a cursor to go on.
 
 pub mod answer;
+pub mod as_of;
 pub mod catalogue;
 pub mod count;
 pub mod cursor;
@@ -41,7 +42,8 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{
-    catalogue::Catalogue, error::SearchError, explain::Explained, find::Found, params::Query, row::Row,
+    as_of::AsOf, catalogue::Catalogue, cursor::Cursor, error::SearchError, explain::Explained, find::Found,
+    params::Query, row::Row,
 };
 use crate::{
     config::SearchConfig,
@@ -108,6 +110,7 @@ struct SearchReply<'a> {
     logs: &'a [Row],
     next_cursor: Option<String>,
     prev_cursor: Option<String>,
+    as_of: &'a AsOf,
     stats: StatsReply,
     #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<&'a [Explained]>,
@@ -181,8 +184,9 @@ impl<'a> SearchReply<'a> {
         let stats = &found.stats;
         Self {
             logs: &found.rows,
-            next_cursor: found.next.map(cursor::Cursor::write),
-            prev_cursor: found.prev.map(cursor::Cursor::write),
+            next_cursor: found.next.as_ref().map(Cursor::write),
+            prev_cursor: found.prev.as_ref().map(Cursor::write),
+            as_of: &found.as_of,
             stats: StatsReply {
                 rows_read: stats.rows_read,
                 blocks_read: stats.blocks_read,

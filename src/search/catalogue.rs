@@ -15,6 +15,7 @@ use futures_util::{TryStreamExt, future};
 use tokio_postgres::types::ToSql;
 
 use super::{
+    as_of::AsOf,
     error::SearchError,
     session::{Session, Stopped},
     sql,
@@ -49,6 +50,8 @@ pub type Directory = Arc<Vec<Option<BlockSpan>>>;
 
 /// The index as one snapshot of the database has it.
 pub struct Snapshot {
+    /// That snapshot.
+    pub as_of: AsOf,
     /// In the order of time.
     pub leaves: Arc<Vec<Arc<LeafView>>>,
     pub open: Vec<OpenBlock>,
@@ -104,7 +107,7 @@ struct Known {
     view: Arc<Vec<Arc<LeafView>>>,
 }
 
-const WATERMARK: &str = "select pg_snapshot_xmin(pg_current_snapshot())::text";
+const WATERMARK: &str = "select pg_snapshot_xmin(s)::text, s::text from pg_current_snapshot() s";
 const LEAVES: &str = "select leaf, name, from_at, to_at from leaves where xact >= $1::text::xid8";
 const DROPPED: &str = "select leaf from dropped_leaves where xact >= $1::text::xid8";
 /// The blocks matter only to who may have them in memory.
@@ -197,15 +200,17 @@ impl Catalogue {
             known.is_changed = false;
             known.view = Arc::new(known.leaves.values().cloned().collect());
         }
-        let watermark: String = watermark?.try_get(0)?;
-        known.watermark = watermark.parse().map_err(|_| damaged("a transaction's number"))?;
+        let watermark = watermark?;
+        let as_of = AsOf::from_pg(watermark.try_get(1)?).ok_or_else(|| damaged("a snapshot"))?;
+        let oldest: &str = watermark.try_get(0)?;
+        known.watermark = oldest.parse().map_err(|_| damaged("a transaction's number"))?;
         let open = open?
             .iter()
             .map(|row| {
                 Ok(OpenBlock { leaf: row.try_get(0)?, number: row.try_get(1)?, level: row.try_get(2)? })
             })
             .collect::<Result<_, tokio_postgres::Error>>()?;
-        Ok(Snapshot { leaves: known.view.clone(), open })
+        Ok(Snapshot { as_of, leaves: known.view.clone(), open })
     }
 
     /// The directories of these groups, in their order.

@@ -1,8 +1,10 @@
 //! Places between rows. In: the row where a page ended. Out: an opaque text for the next request, and back. A cursor also remembers
-//! when the first page was asked for, so that `from=15m` means the same fifteen minutes on every page. Pure.
+//! when the first page was asked for, so that `from=15m` means the same fifteen minutes on every page, and what was stored by then, so
+//! that every page is of the same records. Pure.
 
 use uuid::Uuid;
 
+use super::as_of::AsOf;
 use crate::record::Timestamp;
 
 /// First microsecond of the year 0: what RFC 3339 can write.
@@ -22,12 +24,14 @@ pub enum Direction {
     Newer,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     pub direction: Direction,
     pub position: Position,
     /// What relative bounds count back from.
     pub asked_at: Timestamp,
+    /// The moment of the first page; without it, whatever is stored.
+    pub as_of: Option<AsOf>,
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -60,8 +64,8 @@ impl Position {
 }
 
 impl Cursor {
-    /// 44 characters of base64url.
-    pub fn write(self) -> String {
+    /// 44 characters of base64url, then the moment behind a dot.
+    pub fn write(&self) -> String {
         let direction = match self.direction {
             Direction::Older => 0,
             Direction::Newer => 1,
@@ -78,16 +82,24 @@ impl Cursor {
                 text.push(ALPHABET[(bits >> shift & 63) as usize] as char);
             }
         }
+        if let Some(as_of) = &self.as_of {
+            text.push('.');
+            text.push_str(&as_of.to_string());
+        }
         text
     }
 
     /// None for what we did not write.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != BYTES / 3 * 4 {
+        let (place, as_of) = match text.split_once('.') {
+            Some((place, as_of)) => (place, Some(AsOf::parse(as_of)?)),
+            None => (text, None),
+        };
+        if place.len() != BYTES / 3 * 4 {
             return None;
         }
         let mut bytes = Vec::with_capacity(BYTES);
-        for four in text.as_bytes().chunks_exact(4) {
+        for four in place.as_bytes().chunks_exact(4) {
             let mut bits = 0_u32;
             for letter in four {
                 let six = ALPHABET.iter().position(|known| known == letter)?;
@@ -105,30 +117,32 @@ impl Cursor {
             (MICROS_MIN..=Timestamp::MAX.0).contains(&micros).then_some(Timestamp(micros))
         };
         let id = Uuid::from_slice(&bytes[9..25]).ok()?;
-        Some(Self { direction, position: Position { timestamp: time(1)?, id }, asked_at: time(25)? })
+        Some(Self { direction, position: Position { timestamp: time(1)?, id }, asked_at: time(25)?, as_of })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use crate::search::as_of::tests::an_as_of;
+    use proptest::{option, prelude::*};
 
     proptest! {
         #[test]
-        fn comes_back(micros in MICROS_MIN..=Timestamp::MAX.0, id: u128, asked in 0..=Timestamp::MAX.0, newer: bool) {
+        fn comes_back(micros in MICROS_MIN..=Timestamp::MAX.0, id: u128, asked in 0..=Timestamp::MAX.0, newer: bool, as_of in option::of(an_as_of())) {
             let cursor = Cursor {
                 direction: if newer { Direction::Newer } else { Direction::Older },
                 position: Position { timestamp: Timestamp(micros), id: Uuid::from_u128(id) },
                 asked_at: Timestamp(asked),
+                as_of,
             };
-            prop_assert_eq!(Cursor::parse(&cursor.write()), Some(cursor));
+            prop_assert_eq!(Cursor::parse(&cursor.write()), Some(cursor.clone()));
             prop_assert!(cursor.position.before() < cursor.position && cursor.position < cursor.position.after());
             prop_assert_eq!(cursor.position.before().after(), cursor.position);
         }
 
         #[test]
-        fn foreign_text_is_refused_or_means_itself(text in "[A-Za-z0-9_=é-]{0,60}") {
+        fn foreign_text_is_refused_or_means_itself(text in "[A-Za-z0-9_=é.-]{0,60}") {
             if let Some(cursor) = Cursor::parse(&text) {
                 prop_assert_eq!(cursor.write(), text);
             }

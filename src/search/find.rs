@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     State,
+    as_of::{AsOf, StoredBefore},
     catalogue::Snapshot,
     cursor::{Cursor, Direction, MICROS_MIN, Position},
     error::SearchError,
@@ -55,6 +56,8 @@ pub struct Found {
     pub next: Option<Cursor>,
     /// Newer rows; None on the first page, and when there are none.
     pub prev: Option<Cursor>,
+    /// Its moment: that of the first page.
+    pub as_of: AsOf,
     pub stats: Stats,
     /// If it was asked for.
     pub explain: Option<Vec<Explained>>,
@@ -93,6 +96,7 @@ struct Search<'a> {
     start: Position,
     from: Timestamp,
     to: Timestamp,
+    stored: Option<StoredBefore>,
     /// When an answer is due, if there is anything certain to say.
     due: Instant,
     /// In the order of the walk.
@@ -135,9 +139,16 @@ pub(super) async fn find_and_stay(
 ) -> Result<(Session, Snapshot, Found), SearchError> {
     let started = Instant::now();
     let (mut session, snapshot) = Session::open(state, started + state.time_max).await?;
+    let stored = match StoredBefore::new(query.as_of(), &snapshot.as_of) {
+        Ok(stored) => stored,
+        Err(fault) => {
+            session.close().await;
+            return Err(fault.into());
+        }
+    };
     session.explains(query.explains);
-    let direction = query.cursor.map_or(Direction::Older, |cursor| cursor.direction);
-    let start = match query.cursor {
+    let direction = query.cursor.as_ref().map_or(Direction::Older, |cursor| cursor.direction);
+    let start = match &query.cursor {
         Some(cursor) => cursor.position,
         None => Position::start_of(query.window().to.unwrap_or(Timestamp::MAX)),
     };
@@ -145,8 +156,19 @@ pub(super) async fn find_and_stay(
     let expr = query.filter.expr();
     let aim = aim(query, &expr, start, direction);
     let (from, to) = (aim.from, aim.to);
-    let mut search =
-        Search { query, expr, direction, start, from, to, due, hits: Vec::new(), cut: None, rows_read: 0 };
+    let mut search = Search {
+        query,
+        expr,
+        direction,
+        start,
+        from,
+        to,
+        stored,
+        due,
+        hits: Vec::new(),
+        cut: None,
+        rows_read: 0,
+    };
     let mut walk = Walk::new(&snapshot, &state.catalogue, aim);
     let end = search.run(&mut session, &mut walk).await;
     let cost = Cost { rows_read: search.rows_read, blocks: walk.blocks, took: started.elapsed() };
@@ -154,7 +176,11 @@ pub(super) async fn find_and_stay(
     let hits = search.hits;
     state.metrics.search_rows_read.inc_by(cost.rows_read);
     match end {
-        Ok(end) => Ok((session, snapshot, Found { explain, ..page(query, direction, hits, end, cost) })),
+        Ok(end) => {
+            let as_of = query.as_of().unwrap_or(&snapshot.as_of);
+            let found = Found { explain, ..page(query, as_of, direction, hits, end, cost) };
+            Ok((session, snapshot, found))
+        }
         Err(error) => {
             session.close().await;
             Err(error)
@@ -253,6 +279,7 @@ impl Search<'_> {
             to: self.to,
             after: self.start,
             direction: self.direction,
+            stored: self.stored.clone(),
             hits: wanted as i64,
             bytes: PAGE_BYTES_MAX,
         };
@@ -384,26 +411,38 @@ struct Cost {
 }
 
 /// Puts the rows newest first and says where to go from here.
-fn page(query: &Query, direction: Direction, mut rows: Vec<Row>, end: End, cost: Cost) -> Found {
+fn page(
+    query: &Query,
+    as_of: &AsOf,
+    direction: Direction,
+    mut rows: Vec<Row>,
+    end: End,
+    cost: Cost,
+) -> Found {
     rows.truncate(query.limit);
     let far = rows.last().map(Row::position);
     if direction == Direction::Newer {
         rows.reverse();
     }
-    let cursor = |direction, position| Cursor { direction, position, asked_at: query.asked_at };
+    let cursor = |direction, position| Cursor {
+        direction,
+        position,
+        asked_at: query.asked_at,
+        as_of: Some(as_of.clone()),
+    };
     let (onward, reached, complete) = match end {
         End::Full => (far.map(|position| cursor(direction, position)), far, true),
         End::Exhausted => (None, None, true),
         End::OutOfTime(position) => (Some(cursor(direction, position)), Some(position), false),
     };
-    let (next, prev) = match (direction, query.cursor) {
+    let (next, prev) = match (direction, &query.cursor) {
         (Direction::Older, None) => (onward, None),
         (Direction::Older, Some(at)) => {
             let newest = rows.first().map_or(at.position.before(), Row::position);
             (onward, Some(cursor(Direction::Newer, newest)))
         }
         (Direction::Newer, at) => {
-            let start = at.map_or(Position::start_of(Timestamp::MAX), |at| at.position.after());
+            let start = at.as_ref().map_or(Position::start_of(Timestamp::MAX), |at| at.position.after());
             let oldest = rows.last().map_or(start, Row::position);
             (Some(cursor(Direction::Older, oldest)), onward)
         }
@@ -421,5 +460,5 @@ fn page(query: &Query, direction: Direction, mut rows: Vec<Row>, end: End, cost:
         complete,
         searched_back_to,
     };
-    Found { rows, next, prev, stats, explain: None }
+    Found { rows, next, prev, as_of: as_of.clone(), stats, explain: None }
 }

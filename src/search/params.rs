@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{
+    as_of::AsOf,
     cursor::Cursor,
     expr::Expr,
     filter::{Bound, Filter, Match, Window},
@@ -32,6 +33,8 @@ pub struct Query {
     pub filter: Filter,
     pub limit: usize,
     pub cursor: Option<Cursor>,
+    /// Records stored after this moment are left out; see [`Query::as_of`].
+    pub as_of: Option<AsOf>,
     /// What relative bounds count back from: the moment of the first page.
     pub asked_at: Timestamp,
     /// How long it may take; None for what is configured.
@@ -73,12 +76,18 @@ impl Query {
         self.filter.window(self.asked_at)
     }
 
-    /// The canonical parameters of this query's first page.
+    /// The moment that was asked for, by the parameter or by a cursor.
+    pub fn as_of(&self) -> Option<&AsOf> {
+        self.as_of.as_ref().or_else(|| self.cursor.as_ref()?.as_of.as_ref())
+    }
+
+    /// The canonical parameters of this query's first page, as of now unless the moment was given by its parameter.
     pub fn params(&self) -> Vec<(String, String)> {
         let mut params = self.filter.params();
         if self.limit != LIMIT_DEFAULT {
             params.push(("limit".to_owned(), self.limit.to_string()));
         }
+        params.extend(self.as_of.iter().map(|as_of| ("asOf".to_owned(), as_of.to_string())));
         params
     }
 }
@@ -167,7 +176,8 @@ pub fn canonical(pairs: &[(String, String)]) -> Result<Option<String>, Fault> {
 pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> {
     let mut filter = Filter::default();
     let mut limit = None;
-    let mut cursor = None;
+    let mut cursor: Option<Cursor> = None;
+    let mut as_of = None;
     let mut budget = None;
     let mut unknown = Vec::new();
     for (name, value) in pairs {
@@ -192,6 +202,7 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
             "limit" => once(&mut limit, name, read_limit(value)?)?,
             "budget" => once(&mut budget, name, read_budget(value)?)?,
             "cursor" => once(&mut cursor, name, read_cursor(value)?)?,
+            "asOf" => once(&mut as_of, name, read_as_of(value)?)?,
             _ => match name.strip_prefix("metadata.") {
                 Some(path) => filter.metadata.push(read_metadata(name, path, value)?),
                 None => unknown.push(name.as_str()),
@@ -207,9 +218,13 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
     filter.q.take_if(|q| *q == Expr::everything());
     filter.levels.sort();
     filter.levels.dedup();
-    let asked_at = cursor.map_or(now, |cursor: Cursor| cursor.asked_at);
+    let of_cursor = cursor.as_ref().and_then(|cursor| cursor.as_of.as_ref());
+    if as_of.is_some() && of_cursor.is_some() && as_of.as_ref() != of_cursor {
+        return Err(Fault::new("asOf", "is not the moment of the cursor; leave one of them out"));
+    }
+    let asked_at = cursor.as_ref().map_or(now, |cursor| cursor.asked_at);
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    let query = Query { filter, limit, cursor, asked_at, budget, explains: false };
+    let query = Query { filter, limit, cursor, as_of, asked_at, budget, explains: false };
     match query.window() {
         Window { from: Some(from), to: Some(to) } if from > to => {
             Err(Fault::new("from", format!("`from` ({from}) is after `to` ({to})")))
@@ -233,6 +248,7 @@ fn is_known(name: &str) -> bool {
             | "limit"
             | "budget"
             | "cursor"
+            | "asOf"
     )
 }
 
@@ -315,11 +331,18 @@ fn read_cursor(value: &str) -> Result<Cursor, Fault> {
         .ok_or_else(|| Fault::new("cursor", "is not one of ours; start again from the first page"))
 }
 
+fn read_as_of(value: &str) -> Result<AsOf, Fault> {
+    AsOf::parse(value).ok_or_else(|| {
+        let seen: String = value.chars().take(40).collect();
+        Fault::new("asOf", format!("the `asOf` of an answer is needed, got `{seen}`"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::filter::tests::a_filter;
-    use proptest::prelude::*;
+    use crate::search::{as_of::tests::an_as_of, filter::tests::a_filter};
+    use proptest::{option, prelude::*};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
@@ -329,8 +352,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_filter_is_a_link_and_a_link_is_a_filter(filter in a_filter(), limit in 1_usize..=1000) {
-            let query = Query { filter, limit, cursor: None, asked_at: NOW, budget: None, explains: false };
+        fn a_filter_is_a_link_and_a_link_is_a_filter(filter in a_filter(), limit in 1_usize..=1000, as_of in option::of(an_as_of())) {
+            let query = Query { filter, limit, cursor: None, as_of, asked_at: NOW, budget: None, explains: false };
             let params = query.params();
             let text = encode(params.iter().map(|(n, v)| (n.as_str(), v.as_str())));
             prop_assert_eq!(read_text(text.strip_prefix('?').unwrap_or("")), Ok(query));
@@ -354,6 +377,9 @@ mod tests {
             ("to=15x", "to"),
             ("cursor=abc", "cursor"),
             ("cursor=%C3%A9", "cursor"),
+            ("asOf=7-9-8", ""),
+            ("asOf=7:9:8", "asOf"),
+            ("asOf=7-9-8&asOf=7-9-8", "asOf"),
             ("message=a%00b", "message"),
             ("metadata.a%00=b", "metadata.a\0"),
             ("metadata.=b", "metadata."),

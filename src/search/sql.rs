@@ -4,6 +4,7 @@
 use uuid::Uuid;
 
 use super::{
+    as_of::StoredBefore,
     cursor::{Direction, Position},
     expr::Expr,
     statement::{Statement, Value},
@@ -23,6 +24,7 @@ pub struct Reading {
     /// The place behind which to begin.
     pub after: Position,
     pub direction: Direction,
+    pub stored: Option<StoredBefore>,
     /// Hits to return.
     pub hits: i64,
     /// Bytes of text and metadata; the hit that goes over is still returned.
@@ -52,6 +54,14 @@ impl Builder {
         self.bind(Value::Text(text.into()))
     }
 
+    /// The condition on a row's transaction; nothing if whatever is seen is wanted.
+    pub fn stored(&mut self, before: Option<&StoredBefore>) -> String {
+        let Some(StoredBefore { as_of, now }) = before else { return String::new() };
+        let as_of = self.text(as_of.pg());
+        let now = self.bind(Value::Count(*now as i64));
+        format!("\n        and stored_before(s.xmin, {as_of}::text::pg_snapshot, {now})")
+    }
+
     fn place(&mut self, reading: &Reading) -> String {
         let units = self.bind(Value::Numbers(reading.units.clone()));
         let from = self.bind(Value::Time(reading.from));
@@ -75,6 +85,7 @@ pub fn hits(expr: &Expr, reading: &Reading) -> Statement {
     let order = order(reading.direction);
     let place = builder.place(reading);
     let conditions = builder.predicate(expr);
+    let stored = builder.stored(reading.stored.as_ref());
     let hits = builder.bind(Value::Count(reading.hits));
     let bytes = builder.bind(Value::Count(reading.bytes));
     let text = format!(
@@ -89,7 +100,7 @@ from (
       select {COLUMNS}
       from \"{leaf}\" s
       where {place}
-        and {conditions}
+        and {conditions}{stored}
       offset 0
     ) f
     order by {order}
@@ -172,12 +183,12 @@ fn size_before(order: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::expr::tests::an_expr;
-    use proptest::prelude::*;
+    use crate::search::{as_of::tests::an_as_of, expr::tests::an_expr};
+    use proptest::{option, prelude::*};
 
     proptest! {
         #[test]
-        fn every_value_has_a_name_in_the_text(expr in an_expr()) {
+        fn every_value_has_a_name_in_the_text(expr in an_expr(), as_of in option::of(an_as_of())) {
             let reading = Reading {
                 leaf: "records_20260101t000000".into(),
                 units: vec![1, 2],
@@ -185,6 +196,7 @@ mod tests {
                 to: Timestamp(1),
                 after: Position { timestamp: Timestamp(1), id: Uuid::nil() },
                 direction: Direction::Older,
+                stored: as_of.map(|as_of| StoredBefore { as_of, now: 7 }),
                 hits: 51,
                 bytes: 8 << 20,
             };

@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod as_of;
 mod contract;
 mod counts;
 mod delete;

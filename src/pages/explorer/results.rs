@@ -38,7 +38,7 @@ impl Results {
         let links = view.links();
         let cursor = |cursor: Option<Cursor>| cursor.map(|cursor| links.with("cursor", &cursor.write()));
         let stats = &found.stats;
-        let next = cursor(found.next);
+        let next = cursor(found.next.clone());
         let count = found.rows.len();
         let reached = stats.searched_back_to.map(moment);
         let state = match (stats.complete, &reached) {
@@ -54,7 +54,7 @@ impl Results {
             grouped(stats.rows_read),
             stats.took.as_millis(),
         );
-        let onward = if stats.complete { None } else { next.clone().or_else(|| cursor(found.prev)) };
+        let onward = if stats.complete { None } else { next.clone().or_else(|| cursor(found.prev.clone())) };
         let is_open = view.query.filter.expr() == Expr::everything()
             && view.query.filter.from.is_none()
             && view.query.filter.to.is_none();
@@ -84,7 +84,7 @@ impl Results {
             summary,
             further: onward,
             next,
-            prev: cursor(found.prev),
+            prev: cursor(found.prev.clone()),
             empty_heading,
             empty_text,
             exports: Vec::new(),

@@ -46,7 +46,7 @@ impl Order {
             }
         };
         for (name, value) in &pairs {
-            if ["limit", "cursor", "budget"].contains(&name.as_str()) {
+            if ["limit", "cursor", "asOf", "budget"].contains(&name.as_str()) {
                 return Err(Fault::new(name, "cannot be given here: a deletion takes all or nothing"));
             }
             if value.is_empty() {
@@ -96,6 +96,7 @@ mod tests {
             (json!({"level": "error", "traceId": ""}), "traceId"),
             (json!({"level": "error", "limit": 5}), "limit"),
             (json!({"level": "error", "cursor": "x"}), "cursor"),
+            (json!({"level": "error", "asOf": "7-7-"}), "asOf"),
             (json!({"level": "error", "dryRun": "no"}), "dryRun"),
             (json!({"level": "error", "dryRun": false}), "expect"),
             (json!({"level": "error", "dryRun": false, "expect": -1}), "expect"),
