@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    catalogue::{Catalogue, GroupHead, LeafView, Snapshot, damaged},
+    catalogue::{Catalogue, GroupHead, LeafView, OpenBlock, Snapshot, damaged},
     cursor::Direction,
     session::{Session, Stopped},
     sql,
@@ -153,7 +153,15 @@ impl<'a> Walk<'a> {
 
     fn enter(&mut self, leaf: Arc<LeafView>) {
         let mut heap = BinaryHeap::new();
-        for open in self.snapshot.open.iter().filter(|open| open.leaf == leaf.number) {
+        let mut open: Vec<&OpenBlock> =
+            self.snapshot.open.iter().filter(|open| open.leaf == leaf.number).collect();
+        // Who has one in memory that is open as well takes it once.
+        for block in &leaf.unreadable {
+            if !open.iter().any(|open| open.number == block.number) {
+                open.push(block);
+            }
+        }
+        for open in open {
             if !self.aim.need.admits(open.level) {
                 self.blocks.skipped += 1;
                 continue;

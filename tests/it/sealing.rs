@@ -107,3 +107,48 @@ async fn a_sealer_that_is_killed_leaves_every_block_where_it_was() {
     assert_eq!(check(&database).await.sealed, 12);
     app.stop().await;
 }
+
+/// Two leaves have a signature that nobody can read: one has foreign units, the other is short. Searches find every row, and all that
+/// can be read is sealed; the two stay where they are, and are named once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_damaged_is_named_and_holds_up_nothing_else() {
+    let database = signed().await;
+    let damage = "with first as (select leaf, min(block) as block from signatures group by leaf) \
+        update signatures s set \
+          units = case when s.leaf = (select min(leaf) from leaves) then '\\x09'::bytea else units end, \
+          signature = case when s.leaf = (select max(leaf) from leaves) then '\\x00'::bytea else signature end \
+        from first where s.leaf = first.leaf and s.block = first.block";
+    database.sql.batch_execute(damage).await.unwrap();
+    let app = TestApp::plan().database(&database).ready().await;
+    every_row_is_found(&app).await;
+    app.stop().await;
+    let app = TestApp::plan().database(&database).env("SEAL_IDLE_MS", 1).ready().await;
+    eventually("the rest sealed", seconds(20), async || {
+        (database.number(SIGNATURES).await == 2).then_some(())
+    })
+    .await;
+    every_row_is_found(&app).await;
+    // Another round, to see that it is not said again.
+    app.post(NDJSON, years(2005..2006), &[]).await.accepted(600);
+    eventually("another leaf sealed", seconds(20), async || {
+        (database.number("select count(distinct leaf) from groups").await == 5).then_some(())
+    })
+    .await;
+    assert_eq!(app.log_text().matches("cannot be read").count(), 2, "{}", app.log_text());
+    // What is signed anew from its rows is found once, by whoever knew it as damaged too.
+    let reopen = "with gone as (delete from signatures where octet_length(signature) < 8192 or octet_length(units) < 2 returning leaf, block, level) \
+        insert into open_blocks (leaf, block, level, writer) select leaf, block, level, 0 from gone";
+    assert_eq!(database.sql.execute(reopen, &[]).await.unwrap(), 2);
+    every_row_is_found(&app).await;
+    app.stop().await;
+}
+
+async fn every_row_is_found(app: &TestApp) {
+    for year in 2001..2005 {
+        for n in ["0", "300", "599"] {
+            let word = format!("row{n} of {year}");
+            let found = app.search(&[("message", &word)]).await;
+            assert_eq!(found["logs"].as_array().unwrap().len(), 1, "{word}");
+        }
+    }
+}
