@@ -21,7 +21,7 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    pub(super) fn of(span: BlockSpan, signature: &[u8]) -> Self {
+    pub fn of(span: BlockSpan, signature: &[u8]) -> Self {
         let (blocks, slices) = (Vec::with_capacity(BLOCKS_MAX), vec![0; BITS]);
         let mut chunk = Self { blocks, slices, from: span.from(), to: span.to() };
         chunk.add(span, signature);
