@@ -6,8 +6,11 @@
 //! snapshot begins when its turn has come: each sees at least what the one before saw, so what was sealed may leave the memory, and
 //! whoever still searches holds on to what it was given.
 
+mod chunk;
+mod known;
+
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -24,15 +27,12 @@ use super::{
 use crate::{
     index::{
         group::FORMAT,
-        probe::Whole,
-        signature::BITS,
-        span::{BlockSpan, read_directory, read_units},
+        span::{BlockSpan, read_directory},
     },
     record::Timestamp,
 };
-
-/// Blocks of a chunk in memory: one byte a bit.
-const CHUNK_BLOCKS: usize = 8;
+pub use chunk::Chunk;
+use known::Known;
 
 /// Directories kept in memory, about 1 MB each.
 const DIRECTORIES_MAX: usize = 192;
@@ -67,6 +67,8 @@ pub struct LeafView {
     pub to: Timestamp,
     pub groups: Vec<Arc<GroupHead>>,
     pub chunks: Vec<Arc<Chunk>>,
+    /// Blocks whose signatures cannot be read: searched always. They may be among the open ones as well, to be signed anew.
+    pub unreadable: Vec<OpenBlock>,
 }
 
 /// What is known of a group without reading it.
@@ -79,32 +81,12 @@ pub struct GroupHead {
     pub to: Timestamp,
 }
 
-/// Up to eight blocks whose signatures are not sealed, bit by bit.
-#[derive(Clone)]
-pub struct Chunk {
-    pub blocks: Vec<Option<BlockSpan>>,
-    slices: Vec<u8>,
-}
-
 /// A block without a signature: searched always.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenBlock {
     pub leaf: i32,
     pub number: i32,
     pub level: i16,
-}
-
-#[derive(Default)]
-struct Known {
-    /// Everything older was seen.
-    watermark: u64,
-    leaves: BTreeMap<Timestamp, Arc<LeafView>>,
-    /// Where a leaf begins, by its number.
-    begins: HashMap<i32, Timestamp>,
-    /// `leaves` holds what `view` does not: also after a refresh that broke off.
-    is_changed: bool,
-    /// The same as `leaves`, for the searches.
-    view: Arc<Vec<Arc<LeafView>>>,
 }
 
 const WATERMARK: &str = "select pg_snapshot_xmin(s)::text, s::text from pg_current_snapshot() s";
@@ -177,7 +159,14 @@ impl Catalogue {
                 &row.try_get::<_, Vec<i32>>("replaced")?,
             );
         }
-        let (leaves, blocks) = known.unknown_of(&signed?)?;
+        let (mut leaves, mut blocks) = (Vec::new(), Vec::new());
+        for row in signed? {
+            let (leaf, block): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
+            if !known.has(leaf, block) {
+                leaves.push(leaf);
+                blocks.push(block);
+            }
+        }
         let unknown: [&(dyn ToSql + Sync); 2] = [&leaves, &blocks];
         let mut signatures = match blocks.is_empty() {
             true => None,
@@ -189,16 +178,15 @@ impl Catalogue {
         while let Some(signatures) = &mut signatures
             && let Some(row) = signatures.try_next().await?
         {
-            let units = read_units(&mut row.try_get("units")?).ok_or_else(|| damaged("units of a block"))?;
-            let span = BlockSpan { number: row.try_get("block")?, level: row.try_get("level")?, units };
-            known.learn_block(row.try_get("leaf")?, span, row.try_get("signature")?);
+            let block = OpenBlock {
+                leaf: row.try_get("leaf")?,
+                number: row.try_get("block")?,
+                level: row.try_get("level")?,
+            };
+            known.learn_block(block, row.try_get("units")?, row.try_get("signature")?);
         }
         for row in dropped? {
             known.forget_leaf(row.try_get(0)?);
-        }
-        if known.is_changed {
-            known.is_changed = false;
-            known.view = Arc::new(known.leaves.values().cloned().collect());
         }
         let watermark = watermark?;
         let as_of = AsOf::from_pg(watermark.try_get(1)?).ok_or_else(|| damaged("a snapshot"))?;
@@ -210,7 +198,7 @@ impl Catalogue {
                 Ok(OpenBlock { leaf: row.try_get(0)?, number: row.try_get(1)?, level: row.try_get(2)? })
             })
             .collect::<Result<_, tokio_postgres::Error>>()?;
-        Ok(Snapshot { as_of, leaves: known.view.clone(), open })
+        Ok(Snapshot { as_of, leaves: known.view(), open })
     }
 
     /// The directories of these groups, in their order.
@@ -251,136 +239,10 @@ impl Catalogue {
     }
 }
 
-impl Known {
-    fn learn_leaf(&mut self, number: i32, name: String, from: Timestamp, to: Timestamp) {
-        if self.begins.contains_key(&number) {
-            return;
-        }
-        self.is_changed = true;
-        let (groups, chunks) = (Vec::new(), Vec::new());
-        self.begins.insert(number, from);
-        self.leaves.insert(from, Arc::new(LeafView { number, name, from, to, groups, chunks }));
-    }
-
-    fn forget_leaf(&mut self, number: i32) {
-        let Some(begin) = self.begins.remove(&number) else { return };
-        // A leaf that was made again for the same range stays.
-        let is_same = self.leaves.get(&begin).is_some_and(|leaf| leaf.number == number);
-        if is_same {
-            self.leaves.remove(&begin);
-            self.is_changed = true;
-        }
-    }
-
-    /// To change a leaf, which searches that run may hold as it is.
-    fn leaf(&mut self, number: i32) -> Option<&mut LeafView> {
-        let begin = self.begins.get(&number)?;
-        self.leaves.get_mut(begin).map(Arc::make_mut)
-    }
-
-    fn learn_group(&mut self, leaf: i32, head: GroupHead, blocks: &[i32], replaced: &[i32]) {
-        let Some(leaf) = self.leaf(leaf) else { return };
-        if leaf.groups.iter().any(|known| known.number == head.number) {
-            return;
-        }
-        leaf.groups.retain(|known| !replaced.contains(&known.number));
-        leaf.groups.push(Arc::new(head));
-        let sealed: HashSet<i32> = blocks.iter().copied().collect();
-        leaf.chunks.retain_mut(|chunk| {
-            let is_sealed =
-                |block: &Option<BlockSpan>| block.as_ref().is_none_or(|block| sealed.contains(&block.number));
-            if chunk.blocks.iter().all(is_sealed) {
-                return false;
-            }
-            if chunk.blocks.iter().flatten().any(|block| sealed.contains(&block.number)) {
-                let chunk = Arc::make_mut(chunk);
-                for block in chunk.blocks.iter_mut().filter(|block| is_sealed(block)) {
-                    *block = None;
-                }
-            }
-            true
-        });
-        self.is_changed = true;
-    }
-
-    /// Leaves and numbers of the blocks that are not in memory yet.
-    fn unknown_of(
-        &self,
-        signed: &[tokio_postgres::Row],
-    ) -> Result<(Vec<i32>, Vec<i32>), tokio_postgres::Error> {
-        let mut in_memory: HashMap<i32, HashSet<i32>> = HashMap::new();
-        let (mut leaves, mut blocks) = (Vec::new(), Vec::new());
-        for row in signed {
-            let (leaf, block): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
-            let known = in_memory.entry(leaf).or_insert_with(|| self.numbers(leaf));
-            if !known.contains(&block) {
-                leaves.push(leaf);
-                blocks.push(block);
-            }
-        }
-        Ok((leaves, blocks))
-    }
-
-    fn numbers(&self, leaf: i32) -> HashSet<i32> {
-        let leaf = self.begins.get(&leaf).and_then(|begin| self.leaves.get(begin));
-        let chunks = leaf.into_iter().flat_map(|leaf| &leaf.chunks);
-        chunks.flat_map(|chunk| chunk.blocks.iter().flatten()).map(|block| block.number).collect()
-    }
-
-    fn learn_block(&mut self, leaf: i32, span: BlockSpan, signature: &[u8]) {
-        let Some(leaf) = self.leaf(leaf) else { return };
-        match leaf.chunks.last_mut() {
-            Some(last) if last.blocks.len() < CHUNK_BLOCKS => Arc::make_mut(last).add(span, signature),
-            _ => {
-                let mut chunk = Chunk { blocks: Vec::with_capacity(CHUNK_BLOCKS), slices: vec![0; BITS] };
-                chunk.add(span, signature);
-                leaf.chunks.push(Arc::new(chunk));
-            }
-        }
-        self.is_changed = true;
-    }
-}
-
-impl Chunk {
-    fn add(&mut self, span: BlockSpan, signature: &[u8]) {
-        let place = self.blocks.len();
-        for (byte, eight) in signature.iter().enumerate().filter(|(_, byte)| **byte != 0) {
-            for (bit, slice) in self.slices[byte * 8..][..8].iter_mut().enumerate() {
-                *slice |= (eight >> bit & 1) << place;
-            }
-        }
-        self.blocks.push(Some(span));
-    }
-
-    pub fn slices(&self) -> Whole<'_> {
-        Whole { width: 1, slices: &self.slices }
-    }
-}
-
 fn time(row: &tokio_postgres::Row, column: usize) -> Result<Timestamp, tokio_postgres::Error> {
     Ok(row.try_get::<_, Time>(column)?.0)
 }
 
 pub fn damaged(what: &str) -> SearchError {
     SearchError::Internal { cause: format!("the index is damaged: {what}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Between two searches a leaf is dropped, and rows that come late make another of the same range.
-    #[test]
-    fn a_leaf_that_is_made_anew_is_not_forgotten_with_the_old_one() {
-        let mut known = Known::default();
-        let (from, to) = (Timestamp(0), Timestamp(10));
-        known.learn_leaf(1, "old".into(), from, to);
-        known.learn_leaf(2, "new".into(), from, to);
-        known.forget_leaf(1);
-        let names: Vec<&str> = known.leaves.values().map(|leaf| leaf.name.as_str()).collect();
-        assert_eq!(names, ["new"]);
-        assert!(known.leaf(2).is_some());
-        known.forget_leaf(2);
-        assert!(known.leaves.is_empty());
-    }
 }

@@ -1,8 +1,9 @@
 //! The way through the index. In: a [`Snapshot`], what a hit needs, a time range and a direction. Out: portions of units that may hold
 //! hits, those with the newest rows first (or the oldest, when walking the other way), and how far everything has been seen.
 //!
-//! Leaves do not overlap, so they come one after the other. Within one, a heap holds the units that are known; the groups that could
-//! hold a nearer one are opened first, a few at a time. Units of open blocks reach to the end of their leaf, because rows may be there.
+//! Leaves do not overlap, so they come one after the other. Within one, a heap holds the units that are known; the chunks and groups that
+//! could hold a nearer one are looked into first: chunks, which are in memory, one at a time, groups a few at a time. Units of open blocks
+//! reach to the end of their leaf, because rows may be there.
 
 use std::{
     collections::{BinaryHeap, HashMap, HashSet, VecDeque},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use super::{
-    catalogue::{Catalogue, GroupHead, LeafView, Snapshot, damaged},
+    catalogue::{Catalogue, Chunk, GroupHead, LeafView, OpenBlock, Snapshot, damaged},
     cursor::Direction,
     session::{Session, Stopped},
     sql,
@@ -66,6 +67,8 @@ pub struct Blocks {
 struct Stage {
     leaf: Arc<LeafView>,
     heap: BinaryHeap<Candidate>,
+    /// Those that were not looked into, with the key of their nearest row and their place in the leaf.
+    chunks: BinaryHeap<(i64, usize)>,
     /// Of this leaf, the nearest first.
     groups: VecDeque<Arc<GroupHead>>,
 }
@@ -127,7 +130,8 @@ impl<'a> Walk<'a> {
                 self.enter(leaf);
                 continue;
             };
-            let nearest = stage.groups.front().map(|group| key(self.aim.direction, group.from, group.to));
+            stage.look_into_chunks(&self.aim, &mut self.blocks);
+            let nearest = stage.nearest_group(self.aim.direction);
             match (stage.heap.peek(), nearest) {
                 (None, None) => self.stage = None,
                 (Some(top), Some(group)) if top.key > group => return Ok(Some(self.portion(units_max))),
@@ -141,8 +145,8 @@ impl<'a> Walk<'a> {
     pub fn frontier(&self) -> Option<Timestamp> {
         let direction = self.aim.direction;
         let here = self.stage.as_ref().and_then(|stage| {
-            let group = stage.groups.front().map(|group| key(direction, group.from, group.to));
-            stage.heap.peek().map(|top| top.key).max(group)
+            let chunk = stage.chunks.peek().map(|(nearest, _)| *nearest);
+            stage.heap.peek().map(|top| top.key).max(chunk).max(stage.nearest_group(direction))
         });
         let there = || self.leaves.front().map(|leaf| leaf_key(direction, leaf));
         here.or_else(there).map(|key| match direction {
@@ -153,7 +157,15 @@ impl<'a> Walk<'a> {
 
     fn enter(&mut self, leaf: Arc<LeafView>) {
         let mut heap = BinaryHeap::new();
-        for open in self.snapshot.open.iter().filter(|open| open.leaf == leaf.number) {
+        let mut open: Vec<&OpenBlock> =
+            self.snapshot.open.iter().filter(|open| open.leaf == leaf.number).collect();
+        // Who has one in memory that is open as well takes it once.
+        for block in &leaf.unreadable {
+            if !open.iter().any(|open| open.number == block.number) {
+                open.push(block);
+            }
+        }
+        for open in open {
             if !self.aim.need.admits(open.level) {
                 self.blocks.skipped += 1;
                 continue;
@@ -165,10 +177,11 @@ impl<'a> Walk<'a> {
                 rows: None,
             }));
         }
-        for chunk in &leaf.chunks {
-            let found = candidates(&self.aim, &chunk.slices(), &chunk.blocks, &mut self.blocks);
-            heap.extend(found);
-        }
+        let (aim, chunks) = (&self.aim, leaf.chunks.iter().enumerate());
+        let within = chunks.filter(|(_, chunk)| chunk.from < aim.to && aim.from <= chunk.to);
+        let nearest =
+            |(place, chunk): (usize, &Arc<Chunk>)| (key(aim.direction, chunk.from, chunk.to), place);
+        let chunks = within.map(nearest).collect();
         let of_leaf = self.groups.iter().filter(|(number, _)| *number == leaf.number);
         let mut groups: VecDeque<_> = of_leaf.map(|(_, group)| group.clone()).collect();
         // Groups that were opened in advance may not be in the list any more.
@@ -180,7 +193,7 @@ impl<'a> Walk<'a> {
         let nearest =
             |group: &Arc<GroupHead>| std::cmp::Reverse(key(self.aim.direction, group.from, group.to));
         groups.make_contiguous().sort_by_key(nearest);
-        self.stage = Some(Stage { leaf, heap, groups });
+        self.stage = Some(Stage { leaf, heap, chunks, groups });
     }
 
     /// Puts the candidates of the nearest group of this leaf into the heap.
@@ -205,9 +218,10 @@ impl<'a> Walk<'a> {
     fn portion(&mut self, units_max: usize) -> Portion {
         let direction = self.aim.direction;
         let stage = self.stage.as_mut().expect("a portion is of a leaf");
-        let nearest = stage.groups.front().map(|group| key(direction, group.from, group.to));
+        let nearest = stage.nearest_group(direction);
         let (mut units, mut open, mut rows) = (Vec::new(), Vec::new(), 0);
         while units.len() < units_max {
+            stage.look_into_chunks(&self.aim, &mut self.blocks);
             let Some(top) = stage.heap.peek().filter(|top| nearest.is_none_or(|group| top.key > group))
             else {
                 break;
@@ -222,6 +236,25 @@ impl<'a> Walk<'a> {
         }
         self.blocks.read = self.met.len() as u64;
         Portion { leaf: stage.leaf.clone(), units, open, rows }
+    }
+}
+
+impl Stage {
+    fn nearest_group(&self, direction: Direction) -> Option<i64> {
+        self.groups.front().map(|group| key(direction, group.from, group.to))
+    }
+
+    /// Puts the candidates of the chunks into the heap that could hold a nearer unit than those that are there and than any group.
+    fn look_into_chunks(&mut self, aim: &Aim, blocks: &mut Blocks) {
+        let group = self.nearest_group(aim.direction);
+        while let Some((nearest, place)) = self.chunks.peek()
+            && self.heap.peek().is_none_or(|top| top.key <= *nearest)
+            && group.is_none_or(|group| group < *nearest)
+        {
+            let chunk = &self.leaf.chunks[*place];
+            self.heap.extend(candidates(aim, &chunk.slices(), &chunk.blocks, blocks));
+            self.chunks.pop();
+        }
     }
 }
 
@@ -298,4 +331,68 @@ fn key(direction: Direction, from: Timestamp, to: Timestamp) -> i64 {
 
 fn leaf_key(direction: Direction, leaf: &LeafView) -> i64 {
     key(direction, leaf.from, Timestamp(leaf.to.0 - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{signature::BYTES, span::Unit};
+
+    const CHUNKS: usize = 40;
+
+    /// One leaf of forty chunks, each a block whose two units follow those of the block before.
+    fn snapshot() -> Snapshot {
+        let unit =
+            |at: usize| Unit { rows: 32, from: Timestamp(at as i64 * 10), to: Timestamp(at as i64 * 10 + 9) };
+        let chunk = |n: usize| {
+            let span = BlockSpan { number: n as i32, level: 3, units: vec![unit(2 * n), unit(2 * n + 1)] };
+            Arc::new(Chunk::of(span, &[0xff; BYTES]))
+        };
+        let leaf = LeafView {
+            number: 1,
+            name: "records_1".into(),
+            from: Timestamp(0),
+            to: Timestamp(10_000),
+            groups: Vec::new(),
+            chunks: (0..CHUNKS).map(chunk).collect(),
+            unreadable: Vec::new(),
+        };
+        Snapshot { leaves: Arc::new(vec![Arc::new(leaf)]), open: Vec::new() }
+    }
+
+    #[test]
+    fn chunks_are_looked_into_when_their_turn_comes() {
+        let (snapshot, catalogue) = (snapshot(), Catalogue::default());
+        for direction in [Direction::Older, Direction::Newer] {
+            let aim = Aim { need: Need::anything(), from: Timestamp(100), to: Timestamp(700), direction };
+            let mut walk = Walk::new(&snapshot, &catalogue, aim);
+            let leaf = walk.leaves.pop_front().unwrap();
+            walk.enter(leaf);
+            let mut handed_out = Vec::new();
+            let mut left = Vec::new();
+            loop {
+                let before = walk.frontier();
+                let units = walk.portion(7).units;
+                let Some(before) = before else {
+                    assert_eq!(units, [] as [i32; 0]);
+                    break;
+                };
+                let at = |unit: &i32| i64::from(unit >> 3) * 20 + i64::from(unit & 7) * 10;
+                let is_behind = |unit: &i32| match direction {
+                    Direction::Older => at(unit) + 9 <= before.0,
+                    Direction::Newer => at(unit) >= before.0,
+                };
+                assert!(units.iter().all(is_behind), "{units:?} are nearer than {before:?}");
+                handed_out.extend(units.iter().map(at));
+                left.push(walk.stage.as_ref().unwrap().chunks.len());
+            }
+            // Sixty units of thirty chunks lie in the range; the first seven are in four chunks.
+            assert_eq!(left[0], 26, "chunks that need not be looked into yet");
+            let mut expected: Vec<i64> = (10..70).map(|unit| unit * 10).collect();
+            if direction == Direction::Older {
+                expected.reverse();
+            }
+            assert_eq!(handed_out, expected);
+        }
+    }
 }

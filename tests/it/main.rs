@@ -21,6 +21,7 @@ mod outage;
 mod pages;
 mod retention;
 mod roundtrip;
+mod sealing;
 mod search;
 mod shutdown;
 mod sql;

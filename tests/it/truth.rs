@@ -7,7 +7,7 @@ mod answers;
 mod blocks;
 mod filters;
 mod ingest;
-mod ledger;
+pub mod ledger;
 mod meaning;
 mod oracle;
 mod rows;

@@ -1,0 +1,154 @@
+//! Sealing seen from the tables: it holds nobody up, it neither loses nor doubles a block, and what is damaged stops nothing else.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio_postgres::Client;
+
+use crate::{
+    harness::{
+        TestApp,
+        app::NDJSON,
+        postgres::Database,
+        records::{named, ndjson},
+        run::{eventually, seconds},
+    },
+    truth::ledger::check,
+};
+
+const SIGNATURES: &str = "select count(*) from signatures";
+/// A sealer that waits to write a group, and whether it has a transaction's number already.
+const WAITING: &str = "select count(*) from pg_stat_activity a join pg_locks l using (pid) \
+    where l.relation = 'groups'::regclass and not l.granted and a.datname = current_database()";
+const WAITING_WITH_A_NUMBER: &str = "select count(*) from pg_stat_activity a join pg_locks l using (pid) \
+    where l.relation = 'groups'::regclass and not l.granted and a.datname = current_database() and a.backend_xid is not null";
+
+/// 600 records in each of these years: three blocks a leaf.
+fn years(years: std::ops::Range<i32>) -> String {
+    ndjson(years.flat_map(|year| {
+        (0..600).map(move |n| {
+            let mut record = named(&format!("row{n} of {year}"));
+            record["timestamp"] = json!(format!("{year}-06-01T12:00:00Z"));
+            record
+        })
+    }))
+}
+
+/// Signed blocks of four years, none of them sealed, and nobody at work.
+async fn signed() -> Arc<Database> {
+    let app = TestApp::plan().ready().await;
+    app.post(NDJSON, years(2001..2005), &[]).await.accepted(2_400);
+    let database = app.database().clone();
+    app.stop().await;
+    let ledger = check(&database).await;
+    assert_eq!((ledger.open, ledger.signed, ledger.sealed), (0, 12, 0));
+    database
+}
+
+/// Nobody can write a group meanwhile; reading goes on.
+async fn hold_groups(database: &Arc<Database>) -> Client {
+    let holder = database.connect().await;
+    holder.batch_execute("begin; lock table groups in exclusive mode").await.unwrap();
+    holder
+}
+
+async fn sealer_waits(database: &Arc<Database>) {
+    eventually("the sealer waits to write", seconds(20), async || {
+        (database.number(WAITING).await > 0).then_some(())
+    })
+    .await;
+}
+
+async fn all_sealed(database: &Arc<Database>) {
+    eventually("everything sealed", seconds(20), async || {
+        (database.number(SIGNATURES).await == 0).then_some(())
+    })
+    .await;
+}
+
+/// Every search lists again what is not older than the oldest transaction that has a number. Signatures are read and turned before the
+/// sealer's has one; and a block that is somebody else's by then is not sealed with the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_is_made_before_its_transaction_begins() {
+    let database = signed().await;
+    let holder = hold_groups(&database).await;
+    let app = TestApp::plan().database(&database).env("SEAL_IDLE_MS", 1).ready().await;
+    sealer_waits(&database).await;
+    assert_eq!(database.number(WAITING_WITH_A_NUMBER).await, 0, "it waits with a transaction's number");
+    // What it has turned by now goes another way: each leaf's first block is open again, as if its writer were gone.
+    let reopen = "with gone as (delete from signatures where block in (select min(block) from signatures group by leaf) returning leaf, block, level) \
+        insert into open_blocks (leaf, block, level, writer) select leaf, block, level, 0 from gone";
+    database.sql.batch_execute(reopen).await.unwrap();
+    holder.batch_execute("rollback").await.unwrap();
+    eventually("everything signed and sealed", seconds(20), async || {
+        let ledger = check(&database).await;
+        (ledger.open + ledger.signed == 0).then_some(())
+    })
+    .await;
+    assert_eq!(check(&database).await.sealed, 12);
+    assert!(app.log_text().contains("were taken away while they were turned"), "{}", app.log_text());
+    app.stop().await;
+}
+
+/// Killed when all is turned and nothing is written, it has done nothing; the next one begins anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sealer_that_is_killed_leaves_every_block_where_it_was() {
+    let database = signed().await;
+    let holder = hold_groups(&database).await;
+    let mut app = TestApp::plan().database(&database).env("SEAL_IDLE_MS", 1).ready().await;
+    sealer_waits(&database).await;
+    let again = app.plan_again();
+    app.kill9();
+    holder.batch_execute("rollback").await.unwrap();
+    let ledger = check(&database).await;
+    assert_eq!(ledger.open + ledger.signed + ledger.sealed, 12);
+    let app = again.ready().await;
+    all_sealed(&database).await;
+    assert_eq!(check(&database).await.sealed, 12);
+    app.stop().await;
+}
+
+/// Two leaves have a signature that nobody can read: one has foreign units, the other is short. Searches find every row, and all that
+/// can be read is sealed; the two stay where they are, and are named once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_damaged_is_named_and_holds_up_nothing_else() {
+    let database = signed().await;
+    let damage = "with first as (select leaf, min(block) as block from signatures group by leaf) \
+        update signatures s set \
+          units = case when s.leaf = (select min(leaf) from leaves) then '\\x09'::bytea else units end, \
+          signature = case when s.leaf = (select max(leaf) from leaves) then '\\x00'::bytea else signature end \
+        from first where s.leaf = first.leaf and s.block = first.block";
+    database.sql.batch_execute(damage).await.unwrap();
+    let app = TestApp::plan().database(&database).ready().await;
+    every_row_is_found(&app).await;
+    app.stop().await;
+    let app = TestApp::plan().database(&database).env("SEAL_IDLE_MS", 1).ready().await;
+    eventually("the rest sealed", seconds(20), async || {
+        (database.number(SIGNATURES).await == 2).then_some(())
+    })
+    .await;
+    every_row_is_found(&app).await;
+    // Another round, to see that it is not said again.
+    app.post(NDJSON, years(2005..2006), &[]).await.accepted(600);
+    eventually("another leaf sealed", seconds(20), async || {
+        (database.number("select count(distinct leaf) from groups").await == 5).then_some(())
+    })
+    .await;
+    assert_eq!(app.log_text().matches("cannot be read").count(), 2, "{}", app.log_text());
+    // What is signed anew from its rows is found once, by whoever knew it as damaged too.
+    let reopen = "with gone as (delete from signatures where octet_length(signature) < 8192 or octet_length(units) < 2 returning leaf, block, level) \
+        insert into open_blocks (leaf, block, level, writer) select leaf, block, level, 0 from gone";
+    assert_eq!(database.sql.execute(reopen, &[]).await.unwrap(), 2);
+    every_row_is_found(&app).await;
+    app.stop().await;
+}
+
+async fn every_row_is_found(app: &TestApp) {
+    for year in 2001..2005 {
+        for n in ["0", "300", "599"] {
+            let word = format!("row{n} of {year}");
+            let found = app.search(&[("message", &word)]).await;
+            assert_eq!(found["logs"].as_array().unwrap().len(), 1, "{word}");
+        }
+    }
+}
