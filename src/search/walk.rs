@@ -336,7 +336,10 @@ fn leaf_key(direction: Direction, leaf: &LeafView) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::{signature::BYTES, span::Unit};
+    use crate::{
+        index::{signature::BYTES, span::Unit},
+        search::as_of::AsOf,
+    };
 
     const CHUNKS: usize = 40;
 
@@ -357,7 +360,11 @@ mod tests {
             chunks: (0..CHUNKS).map(chunk).collect(),
             unreadable: Vec::new(),
         };
-        Snapshot { leaves: Arc::new(vec![Arc::new(leaf)]), open: Vec::new() }
+        Snapshot {
+            as_of: AsOf::parse("1-1-").unwrap(),
+            leaves: Arc::new(vec![Arc::new(leaf)]),
+            open: Vec::new(),
+        }
     }
 
     #[test]
