@@ -75,21 +75,57 @@ addEventListener("pointerdown", (event) => {
 });
 addEventListener("dragstart", (event) => event.target.closest("svg.bars") && event.preventDefault());
 
-// Copy: a record as JSON, or the value beside a button.
+// Copy: a record as JSON, or a value. Buttons that need scripts are made by them, when a record is opened.
+async function copied(element, text) {
+  const said = element.textContent;
+  await navigator.clipboard.writeText(text);
+  element.textContent = "copied";
+  setTimeout(() => (element.textContent = said), 1500);
+}
 addEventListener("click", async (event) => {
   const json = event.target.closest("[data-copy=json]");
-  if (!json || event.ctrlKey || event.metaKey) return;
+  const value = event.target.closest("button.copy");
+  if (event.ctrlKey || event.metaKey || event.shiftKey || !(json ?? value)) return;
   event.preventDefault();
-  const said = json.textContent;
   try {
+    if (value) return await copied(value, value.closest("dd").querySelector(".value").textContent);
     const answer = await fetch(json.href);
-    await navigator.clipboard.writeText(JSON.stringify(await answer.json(), null, 2));
-    json.textContent = "copied";
+    await copied(json, JSON.stringify(await answer.json(), null, 2));
   } catch {
-    return location.assign(json.href);
+    if (json) location.assign(json.href);
   }
-  setTimeout(() => (json.textContent = said), 1500);
 });
+addEventListener("toggle", (event) => {
+  if (!event.target.open || !event.target.matches(".row > details")) return;
+  for (const acts of event.target.querySelectorAll("dd .acts:not(:has(.copy))")) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "copy", textContent: "copy" });
+    acts.append(" ", button);
+  }
+}, { capture: true });
+
+// What takes longer than half a second says so, and can be stopped.
+let waiting;
+function wait() {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => (document.getElementById("progress").hidden = false), 500);
+}
+function arrived() {
+  clearTimeout(waiting);
+  document.getElementById("progress").hidden = true;
+}
+addEventListener("submit", (event) => event.defaultPrevented || wait());
+addEventListener("click", (event) => {
+  if (event.target.closest("#stop")) {
+    window.stop();
+    return arrived();
+  }
+  const link = event.target.closest("a[href]");
+  const isHere = link && !link.target && !link.hasAttribute("download") && link.origin === location.origin && !link.hasAttribute("hx-get");
+  if (isHere && !link.hash && !event.defaultPrevented && event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey) wait();
+});
+addEventListener("pageshow", arrived);
+addEventListener("pagehide", arrived);
 
 const offline = (hidden) => () => (document.getElementById("offline").hidden = hidden);
 addEventListener("htmx:sendError", offline(false));
