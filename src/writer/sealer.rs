@@ -50,14 +50,13 @@ async fn keep_sealing(
 ) -> Result<(), tokio_postgres::Error> {
     let mut client = db::connect(config).await?;
     let mut compacted = None::<Instant>;
-    let mut counts_before = 0;
     loop {
         let is_our_turn: bool = client.query_one(TAKE_TURN, &[]).await?.get(0);
         if is_our_turn {
             while sign_orphans(&mut client).await? {}
             seal::seal(&mut client, sealing, damaged).await?;
             if compacted.is_none_or(|last| last.elapsed() >= COMPACT_EVERY) {
-                counts_before = compact(&client, counts_before).await?;
+                compact(&client).await?;
                 // Every search reads it whole, and every batch leaves dead rows in it: a minute of them is too many.
                 client.batch_execute("vacuum (truncate false) open_blocks").await?;
                 compacted = Some(Instant::now());

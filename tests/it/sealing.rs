@@ -23,6 +23,12 @@ const WAITING: &str = "select count(*) from pg_stat_activity a join pg_locks l u
 const WAITING_WITH_A_NUMBER: &str = "select count(*) from pg_stat_activity a join pg_locks l using (pid) \
     where l.relation = 'groups'::regclass and not l.granted and a.datname = current_database() and a.backend_xid is not null";
 
+/// What was read of the counts, and what was deleted, as far as its transactions are over.
+const COUNTS_READ: &str = "select (t.seq_tup_read + (select sum(idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid))::bigint \
+    from pg_stat_user_tables t where relname = 'minute_counts'";
+const COUNTS_DELETED: &str = "select n_tup_del from pg_stat_user_tables where relname = 'minute_counts'";
+const COUNTS_NEW: &str = "select count(*) from minute_counts where is_new";
+
 /// 600 records in each of these years: three blocks a leaf.
 fn years(years: std::ops::Range<i32>) -> String {
     ndjson(years.flat_map(|year| {
@@ -151,4 +157,30 @@ async fn every_row_is_found(app: &TestApp) {
             assert_eq!(found["logs"].as_array().unwrap().len(), 1, "{word}");
         }
     }
+}
+
+/// Two months of minutes that were added up before, and some that came since: these alone are read, and what was added up is part of
+/// the sum.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_minutes_with_new_counts_are_added_up() {
+    let database = Database::fresh().await;
+    let counts = "insert into minute_counts (minute, level, n, is_new) select m, 3, 1, null from generate_series(20000001, 20100000) m; \
+        insert into minute_counts (minute, level, n) select 20000000 + m % 10, 3, 1 from generate_series(1, 2500) m; \
+        insert into minute_counts (minute, level, n) select 20000001, 5, n from unnest('{4, -4}'::int[]) n";
+    database.sql.batch_execute(counts).await.unwrap();
+    database.sql.batch_execute("vacuum analyze minute_counts").await.unwrap();
+    let before = database.number(COUNTS_READ).await;
+    let app = TestApp::plan().database(&database).ready().await;
+    eventually("the counts added up", seconds(30), async || {
+        (database.number(COUNTS_DELETED).await >= 2_502).then_some(())
+    })
+    .await;
+    let read = database.number(COUNTS_READ).await - before;
+    assert!(read < 50_000, "{read} rows were read to add up 2,502");
+    assert_eq!(database.number(COUNTS_NEW).await, 0);
+    let rows = "select count(*) from minute_counts where n = 251 and minute between 20000001 and 20000009 or n = 250 and minute = 20000000";
+    assert_eq!(database.number(rows).await, 10, "one row a minute, with what was there before");
+    assert_eq!(database.number("select count(*) from minute_counts").await, 100_001);
+    assert_eq!(database.number("select sum(n)::bigint from minute_counts").await, 102_500);
+    app.stop().await;
 }

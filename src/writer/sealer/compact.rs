@@ -1,4 +1,5 @@
-//! Counts by minute: each batch appends its own, and here they are added up. Whoever counts sees the rows before or the rows after.
+//! Counts by minute: each batch appends its own, and here they are added up. In: what came since the last time, found by an index of its
+//! own. Out: one row for each of these minutes and level. Whoever counts sees the rows before or the rows after.
 
 use tokio_postgres::Client;
 
@@ -6,23 +7,35 @@ use crate::record::Timestamp;
 
 /// They are added up when so many have come since, which a histogram would have to read.
 const COUNTS_MAX: i64 = 2_000;
+/// Minutes of one transaction; a day has 1,440.
+const MINUTES_MAX: i64 = 10_000;
 
+const IS_MUCH: &str = "\
+select count(*) >= $2 from (select from minute_counts where is_new and minute < $1 limit $2) c";
+const MINUTES: &str = "\
+select distinct minute from minute_counts where is_new and minute < $1 order by minute limit $2";
+/// An array, so that whatever the statistics say the minutes are looked up in the index.
 const COMPACT: &str = "\
-with many as (
-  select minute from minute_counts where minute < $1 group by minute, level having count(*) > 1
-), gone as (
-  delete from minute_counts where minute in (select minute from many) returning minute, level, n
+with gone as (
+  delete from minute_counts where minute = any ($1) returning minute, level, n
 )
-insert into minute_counts (minute, level, n) select minute, level, sum(n) from gone group by minute, level having sum(n) <> 0";
+insert into minute_counts (minute, level, n, is_new)
+select minute, level, sum(n), null from gone group by minute, level having sum(n) <> 0";
 
-/// Adds up counts if many have come since there were `before`; how many there are now.
-pub(super) async fn compact(client: &Client, before: i64) -> Result<i64, tokio_postgres::Error> {
-    let count = async || Ok(client.query_one("select count(*) from minute_counts", &[]).await?.get(0));
-    let now = count().await?;
-    if now < before + COUNTS_MAX {
-        return Ok(before.min(now));
-    }
+/// Adds up counts of minutes that are over, if many have come.
+pub(super) async fn compact(client: &Client) -> Result<(), tokio_postgres::Error> {
     // The present minute is still growing.
-    client.execute(COMPACT, &[&Timestamp::now().minute()]).await?;
-    count().await
+    let present = Timestamp::now().minute();
+    if !client.query_one(IS_MUCH, &[&present, &COUNTS_MAX]).await?.get::<_, bool>(0) {
+        return Ok(());
+    }
+    loop {
+        let minutes = client.query(MINUTES, &[&present, &MINUTES_MAX]).await?;
+        let minutes: Vec<i32> = minutes.iter().map(|row| row.get(0)).collect();
+        client.execute(COMPACT, &[&minutes]).await?;
+        // What came meanwhile can wait.
+        if (minutes.len() as i64) < MINUTES_MAX {
+            return Ok(());
+        }
+    }
 }
