@@ -2,7 +2,8 @@
 //! every number is true: exact, or said to be at least so much.
 //!
 //! ```text
-//! all records, or by level alone ─→ minute_counts: months in milliseconds; rows only for minutes that the window cuts
+//! all records, or by level alone ─→ minute_counts: months in milliseconds; rows only for minutes that the window cuts, and for those whose
+//!                                   counts were added up since, if the answer is to be as of a moment before
 //! any other filter               ─→ one pass over the units that may hold hits, newest first, until it is done or the time is up
 //! ```
 //!
@@ -23,6 +24,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{
+    as_of::StoredBefore,
     catalogue::{Catalogue, Snapshot},
     expr::{Expr, Test},
     filter::Window,
@@ -37,6 +39,7 @@ pub struct Counting<'a> {
     pub snapshot: &'a Snapshot,
     pub catalogue: &'a Catalogue,
     pub expr: &'a Expr,
+    pub stored: Option<StoredBefore>,
     /// When the answer is due, whatever was counted by then.
     pub due: Instant,
     /// Rows that were looked at.
@@ -120,7 +123,7 @@ impl Counting<'_> {
         let (from, to) = match (window.from, window.to) {
             (Some(from), Some(to)) => (from, to),
             (from, to) => {
-                let rows = self.session.statement(&sql::span(from, to)).await?;
+                let rows = self.session.statement(&sql::span(from, to, self.stored.as_ref())).await?;
                 let (first, last): (Option<i32>, Option<i32>) =
                     rows.first().map_or(Ok((None, None)), |row| {
                         Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?))

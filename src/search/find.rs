@@ -6,10 +6,13 @@
 //! is up, the answer is what is certain by then, and a cursor that goes on where certainty ends, so following cursors returns every
 //! hit exactly once.
 
+mod page;
+
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use self::page::{Cost, page};
 use super::{
     State,
     as_of::{AsOf, StoredBefore},
@@ -24,7 +27,7 @@ use super::{
     session::{Session, Stopped},
     sql::{self, Reading},
     statement::{Statement, Value},
-    walk::{Aim, Blocks, Portion, Walk},
+    walk::{Aim, Portion, Walk},
 };
 use crate::{
     index::need::Need,
@@ -138,14 +141,8 @@ pub(super) async fn find_and_stay(
     query: &Query,
 ) -> Result<(Session, Snapshot, Found), SearchError> {
     let started = Instant::now();
-    let (mut session, snapshot) = Session::open(state, started + state.time_max).await?;
-    let stored = match StoredBefore::new(query.as_of(), &snapshot.as_of) {
-        Ok(stored) => stored,
-        Err(fault) => {
-            session.close().await;
-            return Err(fault.into());
-        }
-    };
+    let (mut session, snapshot, stored) =
+        Session::open_as_of(state, started + state.time_max, query.as_of()).await?;
     session.explains(query.explains);
     let direction = query.cursor.as_ref().map_or(Direction::Older, |cursor| cursor.direction);
     let start = match &query.cursor {
@@ -401,64 +398,4 @@ pub(super) async fn check_regexes(session: &mut Session, expr: &Expr) -> Result<
         })?;
     }
     Ok(())
-}
-
-/// What a search took.
-struct Cost {
-    rows_read: u64,
-    blocks: Blocks,
-    took: Duration,
-}
-
-/// Puts the rows newest first and says where to go from here.
-fn page(
-    query: &Query,
-    as_of: &AsOf,
-    direction: Direction,
-    mut rows: Vec<Row>,
-    end: End,
-    cost: Cost,
-) -> Found {
-    rows.truncate(query.limit);
-    let far = rows.last().map(Row::position);
-    if direction == Direction::Newer {
-        rows.reverse();
-    }
-    let cursor = |direction, position| Cursor {
-        direction,
-        position,
-        asked_at: query.asked_at,
-        as_of: Some(as_of.clone()),
-    };
-    let (onward, reached, complete) = match end {
-        End::Full => (far.map(|position| cursor(direction, position)), far, true),
-        End::Exhausted => (None, None, true),
-        End::OutOfTime(position) => (Some(cursor(direction, position)), Some(position), false),
-    };
-    let (next, prev) = match (direction, &query.cursor) {
-        (Direction::Older, None) => (onward, None),
-        (Direction::Older, Some(at)) => {
-            let newest = rows.first().map_or(at.position.before(), Row::position);
-            (onward, Some(cursor(Direction::Newer, newest)))
-        }
-        (Direction::Newer, at) => {
-            let start = at.as_ref().map_or(Position::start_of(Timestamp::MAX), |at| at.position.after());
-            let oldest = rows.last().map_or(start, Row::position);
-            (Some(cursor(Direction::Older, oldest)), onward)
-        }
-    };
-    let searched_back_to = match direction {
-        Direction::Older => reached.map(|position| position.timestamp),
-        Direction::Newer => None,
-    };
-    let Cost { rows_read, blocks, took } = cost;
-    let stats = Stats {
-        rows_read,
-        blocks_read: blocks.read,
-        blocks_skipped: blocks.skipped,
-        took,
-        complete,
-        searched_back_to,
-    };
-    Found { rows, next, prev, as_of: as_of.clone(), stats, explain: None }
 }

@@ -13,7 +13,14 @@ use futures_util::future;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::{NoTls, Row, error::SqlState, types::ToSql};
 
-use super::{State, catalogue::Snapshot, error::SearchError, explain::Ran, statement::Statement};
+use super::{
+    State,
+    as_of::{AsOf, StoredBefore},
+    catalogue::Snapshot,
+    error::SearchError,
+    explain::Ran,
+    statement::Statement,
+};
 
 /// Rows are found through the index on `block`, whatever the statistics say; ORDER BY stands outside of what is fetched.
 const BEGIN: &str = "\
@@ -81,6 +88,22 @@ impl Session {
     /// Takes a connection and a snapshot.
     pub async fn open(state: &State, deadline: Instant) -> Result<(Self, Snapshot), SearchError> {
         Self::begin(state, deadline, BEGIN).await
+    }
+
+    /// The same, and the condition that makes answers as of a moment before.
+    pub async fn open_as_of(
+        state: &State,
+        deadline: Instant,
+        as_of: Option<&AsOf>,
+    ) -> Result<(Self, Snapshot, Option<StoredBefore>), SearchError> {
+        let (session, snapshot) = Self::open(state, deadline).await?;
+        match StoredBefore::new(as_of, &snapshot.as_of) {
+            Ok(stored) => Ok((session, snapshot, stored)),
+            Err(fault) => {
+                session.close().await;
+                Err(fault.into())
+            }
+        }
     }
 
     /// The same, for statements that change something; [`Session::commit`] keeps it.

@@ -54,12 +54,12 @@ impl Builder {
         self.bind(Value::Text(text.into()))
     }
 
-    /// The condition on a row's transaction; nothing if whatever is seen is wanted.
+    /// The condition on the transaction of a row of `s`; true if whatever is seen is wanted.
     pub fn stored(&mut self, before: Option<&StoredBefore>) -> String {
-        let Some(StoredBefore { as_of, now }) = before else { return String::new() };
+        let Some(StoredBefore { as_of, now }) = before else { return "true".to_owned() };
         let as_of = self.text(as_of.pg());
         let now = self.bind(Value::Count(*now as i64));
-        format!("\n        and stored_before(s.xmin, {as_of}::text::pg_snapshot, {now})")
+        format!("stored_before(s.xmin, {as_of}::text::pg_snapshot, {now})")
     }
 
     fn place(&mut self, reading: &Reading) -> String {
@@ -100,7 +100,8 @@ from (
       select {COLUMNS}
       from \"{leaf}\" s
       where {place}
-        and {conditions}{stored}
+        and {stored}
+        and {conditions}
       offset 0
     ) f
     order by {order}

@@ -126,3 +126,96 @@ async fn a_moment_of_another_store_is_refused() {
     assert_eq!((messages(&nothing).len(), &nothing["stats"]["complete"]), (0, &json!(true)));
     app.finish().await;
 }
+
+const FILTERS: [&[(&str, &str)]; 5] = [
+    &[],
+    &[("level", "error")],
+    &[("message", "hit")],
+    &[("q", "level>=warn -first")],
+    &[("resourceId", "api"), ("level", "info")],
+];
+const WINDOWS: [&[(&str, &str)]; 4] = [
+    &[],
+    &[("from", "2026-01-02T03:00:00Z"), ("to", "2026-01-02T03:30:00Z")],
+    &[("from", "2026-01-02T03:10:10Z"), ("to", "2026-01-02T03:13:50.5Z")],
+    &[("from", "2026-01-02T03:10:10Z"), ("to", "2026-01-02T03:10:40Z")],
+];
+const COUNTS: [&str; 3] = ["/api/histogram?bucket=1m", "/api/facets?values=100", "/api/summary?"];
+
+/// Every count of every filter and window as of a moment; without what an answer costs.
+async fn counts(app: &TestApp, as_of: &str) -> Vec<Value> {
+    let mut counts = Vec::new();
+    for address in COUNTS {
+        for (filter, window) in FILTERS.iter().flat_map(|filter| WINDOWS.map(|window| (filter, window))) {
+            let open = &[("from", "2026-01-02T03:00:00Z"), ("to", "2026-01-02T04:00:00Z")][..];
+            let window = if window.is_empty() && !address.contains("histogram") { open } else { window };
+            let pairs = [filter, window, &[("asOf", as_of), ("budget", "10s")]].concat();
+            let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+            let answer = app.get(&format!("{address}&{query}")).await;
+            assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+            let mut reply = answer.json;
+            assert_eq!(
+                (&reply["asOf"], &reply["stats"]["complete"]),
+                (&json!(as_of), &json!(true)),
+                "{query}"
+            );
+            reply["stats"] = Value::Null;
+            // An open side ends where there may have been records; what is certain is how many there were.
+            if let Some(buckets) = reply["buckets"].as_array_mut() {
+                buckets.retain(|bucket| bucket["count"] != 0);
+                (reply["from"], reply["to"]) = (Value::Null, Value::Null);
+            }
+            counts.push(reply);
+        }
+    }
+    counts
+}
+
+/// What the sealer does now and then.
+async fn add_up(app: &TestApp) {
+    let compact = "with gone as (delete from minute_counts returning minute, level, n)
+        insert into minute_counts (minute, level, n, is_new) select minute, level, sum(n), null from gone group by 1, 2";
+    app.database().sql.execute(compact, &[]).await.unwrap();
+}
+
+async fn delete(app: &TestApp, condition: Value) {
+    let mut body = condition;
+    let dry = app.post_at("/v1/delete", "application/json", &body.to_string(), &[]).await;
+    body["dryRun"] = json!(false);
+    body["expect"] = dry.json["records"].clone();
+    let done = app.post_at("/v1/delete", "application/json", &body.to_string(), &[]).await;
+    assert_eq!((done.status, &done.json["records"]), (200, &dry.json["records"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_are_of_the_records_of_their_moment() {
+    let app = TestApp::plan().ready().await;
+    app.post(NDJSON, hits("first", 600, 300), &[]).await.accepted(300);
+    let as_of = app.search(&[]).await["asOf"].as_str().expect("an answer says of when it is").to_owned();
+    let then = counts(&app, &as_of).await;
+    assert_eq!(then[0]["total"], json!({"count": 300, "is": "exact"}));
+    let check = async |what: &str| {
+        for (now, then) in counts(&app, &as_of).await.iter().zip(&then) {
+            assert_eq!(now, then, "{what}");
+        }
+    };
+    for (prefix, second, count) in [("old", 0, 100), ("same", 600, 300), ("new", 1_000, 100)] {
+        app.post(NDJSON, hits(prefix, second, count), &[]).await.accepted(count as usize);
+    }
+    check("stored since").await;
+    delete(&app, json!({"message": "hit same"})).await;
+    check("stored and deleted since").await;
+    add_up(&app).await;
+    check("added up since").await;
+    app.post(NDJSON, hits("last", 700, 10), &[]).await.accepted(10);
+    check("stored after it was added up").await;
+
+    // What is deleted is gone, whenever it is asked for.
+    let later = app.search(&[]).await["asOf"].as_str().expect("an answer says of when it is").to_owned();
+    delete(&app, json!({"message": "first", "level": "error"})).await;
+    for (as_of, left) in [(&as_of, 150), (&later, 360)] {
+        let histogram = app.get(&format!("/api/histogram?bucket=1m&asOf={as_of}")).await.json;
+        assert_eq!(histogram["total"], json!({"count": left, "is": "exact"}));
+    }
+    app.finish().await;
+}

@@ -39,34 +39,72 @@ struct Tally {
     levels: Vec<Levels>,
 }
 
+/// A stretch of the range and where its counts come from.
+enum Part {
+    /// The counts of these minutes.
+    Minutes(Minutes),
+    Rows(Range),
+}
+
+type Minutes = std::ops::Range<i64>;
+
+/// Runs of minutes that are counted row by row for themselves; those before are counted row by row together.
+const RUNS_MAX: usize = 16;
+
 /// Counts the hits of each bucket.
 pub async fn count(counting: &mut Counting<'_>, buckets: &Buckets) -> Result<Histogram, SearchError> {
-    let range = buckets.range;
     let mut tally = Tally { levels: vec![Levels::default(); buckets.len()] };
-    let minutes = whole_minutes(range);
-    let levels = levels_alone(counting.expr).filter(|_| buckets.are_of_minutes() && !minutes.is_empty());
-    let Some(levels) = levels else {
-        let reach = rows(counting, buckets, range, &mut tally).await?;
-        return Ok(tally.finish(buckets, reach, |bucket| match reach {
-            Reach::Whole => Some(Is::Exact),
-            Reach::BackTo(at) if buckets.start(bucket) >= at => Some(Is::Exact),
-            Reach::BackTo(at) if buckets.start(bucket + 1) > at => Some(Is::AtLeast),
-            Reach::BackTo(_) => None,
-        }));
-    };
-    let middle = Range { from: Timestamp(minutes.start * MINUTE), to: Timestamp(minutes.end * MINUTE) };
-    for row in counting.session.statement(&sql::minutes(buckets, minutes, &levels)).await? {
-        tally.add(&row)?;
+    let levels = levels_alone(counting.expr).filter(|_| buckets.are_of_minutes()).unwrap_or_default();
+    let mut missed = Vec::new();
+    for part in parts(counting, buckets.range, &levels).await? {
+        match part {
+            Part::Minutes(minutes) => {
+                let statement = sql::minutes(buckets, &minutes, &levels, counting.stored.as_ref());
+                for row in counting.session.statement(&statement).await? {
+                    tally.add(&row)?;
+                }
+            }
+            Part::Rows(range) => match rows(counting, buckets, range, &mut tally).await? {
+                Reach::Whole => {}
+                Reach::BackTo(to) => missed.push(Range { from: range.from, to }),
+            },
+        }
     }
-    // The minutes that the range cuts; each lies in a single bucket.
-    let newest = Range { from: middle.to, to: range.to };
-    let oldest = Range { from: range.from, to: middle.from };
-    let after = rows(counting, buckets, newest, &mut tally).await?;
-    let before = rows(counting, buckets, oldest, &mut tally).await?;
-    let reach = if after == Reach::Whole { before } else { after };
-    let last = buckets.len() - 1;
-    let is_cut = |bucket| bucket == last && after != Reach::Whole || bucket == 0 && before != Reach::Whole;
-    Ok(tally.finish(buckets, reach, |bucket| Some(Is::exact_if(!is_cut(bucket)))))
+    Ok(tally.finish(buckets, &missed))
+}
+
+/// The stretches of a range, the newest first.
+async fn parts(
+    counting: &mut Counting<'_>,
+    range: Range,
+    levels: &[Level],
+) -> Result<Vec<Part>, SearchError> {
+    // 1. Minutes that lie in the range from beginning to end; those that it cuts are counted by their rows.
+    let whole = -(-range.from.0).div_euclid(MINUTE)..range.to.0.div_euclid(MINUTE);
+    if levels.is_empty() || whole.is_empty() {
+        return Ok(vec![Part::Rows(range)]);
+    }
+    let mut parts = vec![Part::Rows(Range { from: start(whole.end), to: range.to })];
+    // 2. Among them, those whose counts are of now and not of then.
+    let mut end = whole.end;
+    if let Some(stored) = &counting.stored {
+        let runs = counting.session.statement(&sql::unclear(&whole, levels, stored, RUNS_MAX)).await?;
+        for (at, run) in runs.iter().enumerate() {
+            let (first, last): (i32, i32) = (run.try_get(0)?, run.try_get(1)?);
+            let first = if at + 1 == RUNS_MAX { whole.start } else { i64::from(first) };
+            let after = i64::from(last) + 1;
+            parts.push(Part::Minutes(after..end));
+            parts.push(Part::Rows(Range { from: start(first), to: start(after) }));
+            end = first;
+        }
+    }
+    parts.push(Part::Minutes(whole.start..end));
+    parts.push(Part::Rows(Range { from: range.from, to: start(whole.start) }));
+    Ok(parts)
+}
+
+fn start(minute: i64) -> Timestamp {
+    Timestamp(minute * MINUTE)
 }
 
 async fn rows(
@@ -77,11 +115,6 @@ async fn rows(
 ) -> Result<Reach, SearchError> {
     let expr = counting.expr;
     counting.pass(range, |place| sql::histogram(place, expr, buckets), |row| tally.add(row)).await
-}
-
-/// Those that lie in the range from beginning to end.
-fn whole_minutes(range: Range) -> std::ops::Range<i64> {
-    -(-range.from.0).div_euclid(MINUTE)..range.to.0.div_euclid(MINUTE)
 }
 
 impl Tally {
@@ -97,7 +130,15 @@ impl Tally {
         Ok(())
     }
 
-    fn finish(self, buckets: &Buckets, reach: Reach, is: impl Fn(usize) -> Option<Is>) -> Histogram {
+    /// `missed` is what was not counted, the newest first.
+    fn finish(self, buckets: &Buckets, missed: &[Range]) -> Histogram {
+        let is = |at: usize| {
+            let from = buckets.start(at).max(buckets.range.from);
+            let to = buckets.start(at + 1).min(buckets.range.to);
+            let is_missed = |missed: &Range| missed.from <= from && to <= missed.to;
+            let is_cut = |missed: &Range| missed.from < to && from < missed.to;
+            (!missed.iter().any(is_missed)).then(|| Is::exact_if(!missed.iter().any(is_cut)))
+        };
         let counted = |(at, levels)| is(at).map(|is| Bucket { from: buckets.start(at), levels, is });
         let counted: Vec<Bucket> = self.levels.into_iter().enumerate().filter_map(counted).collect();
         let count = counted.iter().map(|bucket| bucket.levels.sum()).sum();
@@ -105,8 +146,8 @@ impl Tally {
             range: buckets.range,
             width: buckets.width,
             buckets: counted,
-            total: Count { count, is: reach.is() },
-            searched_back_to: reach.back_to(),
+            total: Count { count, is: Is::exact_if(missed.is_empty()) },
+            searched_back_to: missed.first().map(|missed| missed.to),
         }
     }
 }

@@ -90,7 +90,8 @@ impl Counting<'_> {
             None => 0,
         };
         let Portion { leaf, units, rows, .. } = portion;
-        let counted = self.query(&statement(&sql::Place { leaf: &leaf.name, units, range })).await?;
+        let stored = self.stored.clone();
+        let counted = self.query(&statement(&sql::Place { leaf: &leaf.name, units, range, stored })).await?;
         self.rows_read += rows + open;
         Ok(counted)
     }

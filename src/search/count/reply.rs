@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Serialize, Serializer};
 
 use super::{Count, Is, Levels, facets::Facets, histogram::Histogram, read, summary::Summary};
-use crate::{record::Timestamp, search::explain::Explained};
+use crate::{
+    record::Timestamp,
+    search::{as_of::AsOf, explain::Explained},
+};
 
 impl Serialize for Levels {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -113,11 +116,13 @@ struct HourReply {
     is: Is,
 }
 
-/// Any of them, with what it cost and, if asked for, the statements.
+/// Any of them, with its moment, what it cost and, if asked for, the statements.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Reply<T> {
     #[serde(flatten)]
     pub counts: T,
+    pub as_of: AsOf,
     pub stats: Stats,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explain: Option<Vec<Explained>>,

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     record::{Level, Timestamp},
     search::{
+        as_of::StoredBefore,
         expr::{Expr, Field},
         predicate::json_paths,
         sql::Builder,
@@ -24,36 +25,86 @@ pub struct Place<'a> {
     pub leaf: &'a str,
     pub units: Vec<i32>,
     pub range: Range,
+    pub stored: Option<StoredBefore>,
 }
 
-/// First and last minute that has records within the bounds.
-pub fn span(from: Option<Timestamp>, to: Option<Timestamp>) -> Statement {
-    let text = "select min(minute), max(minute) from minute_counts where minute between $1 and $2".to_owned();
+/// First and last minute that has records within the bounds, or may have had them.
+pub fn span(from: Option<Timestamp>, to: Option<Timestamp>, stored: Option<&StoredBefore>) -> Statement {
+    let mut builder = Builder::default();
     let minute = |at: Timestamp| at.0.div_euclid(MINUTE);
-    let first = Value::Count(from.map_or(i64::MIN, minute));
-    let last = Value::Count(to.map_or(i64::MAX, |to| minute(Timestamp(to.0 - 1))));
-    Statement { text, values: vec![first, last] }
+    let first = builder.bind(Value::Count(from.map_or(i64::MIN, minute)));
+    let last = builder.bind(Value::Count(to.map_or(i64::MAX, |to| minute(Timestamp(to.0 - 1)))));
+    let stored = builder.stored(stored);
+    let text = format!(
+        "\
+select min(minute), max(minute)
+from minute_counts s
+where minute between {first} and {last} and ({stored} or is_new is null)"
+    );
+    Statement { text, values: builder.values }
 }
 
 /// Records by bucket and level, from the counts of whole minutes.
-pub fn minutes(buckets: &Buckets, minutes: std::ops::Range<i64>, levels: &[Level]) -> Statement {
-    let text = "\
-select width_bucket(minute, $1) - 1 as bucket, level, sum(n)::bigint as records
-from minute_counts
-where minute >= $2 and minute < $3 and level = any ($4)
+pub fn minutes(
+    buckets: &Buckets,
+    minutes: &std::ops::Range<i64>,
+    levels: &[Level],
+    stored: Option<&StoredBefore>,
+) -> Statement {
+    let mut builder = Builder::default();
+    let starts = buckets.starts().into_iter().map(|at| i32_of(at.0.div_euclid(MINUTE))).collect();
+    let starts = builder.bind(Value::Numbers(starts));
+    let place = of_minutes(&mut builder, minutes, levels);
+    let stored = builder.stored(stored);
+    let text = format!(
+        "\
+select width_bucket(minute, {starts}) - 1 as bucket, level, sum(n)::bigint as records
+from minute_counts s
+where {place} and {stored}
 group by 1, 2"
-        .to_owned();
-    let minute =
-        |at: Timestamp| at.0.div_euclid(MINUTE).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
-    let starts = buckets.starts().into_iter().map(minute).collect();
-    let levels = levels.iter().map(|level| *level as i16).collect();
-    let values = vec![
-        Value::Numbers(starts),
-        Value::Count(minutes.start),
-        Value::Count(minutes.end),
-        Value::Levels(levels),
-    ];
-    Statement { text, values }
+    );
+    Statement { text, values: builder.values }
+}
+
+/// Runs of minutes, the newest first, whose counts do not tell what was stored by then: they were added up since, or records that may have
+/// come since are taken off.
+pub fn unclear(
+    minutes: &std::ops::Range<i64>,
+    levels: &[Level],
+    stored: &StoredBefore,
+    runs_max: usize,
+) -> Statement {
+    let mut builder = Builder::default();
+    let place = of_minutes(&mut builder, minutes, levels);
+    let stored = builder.stored(Some(stored));
+    let runs_max = builder.bind(Value::Count(runs_max as i64));
+    let text = format!(
+        "\
+select min(minute), max(minute)
+from (
+  select minute, minute - row_number() over (order by minute) as run
+  from (
+    select distinct minute
+    from minute_counts s
+    where {place} and (is_new is null or n < 0) and not ({stored})
+  ) m
+) r
+group by run
+order by 1 desc
+limit {runs_max}"
+    );
+    Statement { text, values: builder.values }
+}
+
+fn of_minutes(builder: &mut Builder, minutes: &std::ops::Range<i64>, levels: &[Level]) -> String {
+    let first = builder.bind(Value::Count(minutes.start));
+    let end = builder.bind(Value::Count(minutes.end));
+    let levels = builder.bind(Value::Levels(levels.iter().map(|level| *level as i16).collect()));
+    format!("minute >= {first} and minute < {end} and level = any ({levels})")
+}
+
+fn i32_of(minute: i64) -> i32 {
+    minute.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
 
 /// Hits by bucket and level.
@@ -173,12 +224,14 @@ fn hits(to: &mut Builder, columns: &str, place: &Place<'_>, expr: &Expr) -> Stri
     let units = to.bind(Value::Numbers(place.units.clone()));
     let from = to.bind(Value::Time(place.range.from));
     let end = to.bind(Value::Time(place.range.to));
+    let stored = to.stored(place.stored.as_ref());
     let conditions = to.predicate(expr);
     format!(
         "\
   select {columns}
   from \"{leaf}\" s
   where s.block = any ({units}) and s.timestamp >= {from} and s.timestamp < {end}
+    and {stored}
     and {conditions}
   offset 0",
         leaf = place.leaf,

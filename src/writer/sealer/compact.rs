@@ -1,5 +1,6 @@
 //! Counts by minute: each batch appends its own, and here they are added up. In: what came since the last time, found by an index of its
-//! own. Out: one row for each of these minutes and level. Whoever counts sees the rows before or the rows after.
+//! own. Out: one row for each of these minutes and level. Whoever counts sees the rows before or the rows after; as of a moment before, the
+//! sums are of no use, and the null in `is_new` says so.
 
 use tokio_postgres::Client;
 
