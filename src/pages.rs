@@ -6,6 +6,7 @@ pub mod explorer;
 pub mod form;
 pub mod json_lines;
 pub mod links;
+pub mod message;
 pub mod problem;
 pub mod record;
 pub mod rows;
