@@ -7,6 +7,7 @@ pub mod form;
 pub mod json_lines;
 pub mod line;
 pub mod links;
+pub mod message;
 pub mod problem;
 pub mod record;
 pub mod rows;

@@ -6,23 +6,21 @@ use std::{io::Write, sync::OnceLock};
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use flate2::{Compression, write::GzEncoder};
 
-const FILES: [(&str, &str, &[u8]); 4] = [
+const FILES: [(&str, &str, &[u8]); 5] = [
     ("htmx.js", "text/javascript; charset=utf-8", include_bytes!("../../static/htmx-2.0.11.min.js")),
     ("page.js", "text/javascript; charset=utf-8", include_bytes!("../../static/page.js")),
     ("page.css", "text/css; charset=utf-8", include_bytes!("../../static/page.css")),
     ("icon.svg", "image/svg+xml", include_bytes!("../../static/icon.svg")),
+    ("message.css", "text/css; charset=utf-8", include_bytes!("../../static/message.css")),
 ];
 
-/// Addresses of the static files.
+/// The static files by name.
 pub struct Assets {
-    pub htmx: String,
-    pub script: String,
-    pub style: String,
-    pub icon: String,
     files: Vec<File>,
 }
 
 struct File {
+    name: &'static str,
     path: String,
     kind: &'static str,
     bytes: &'static [u8],
@@ -32,11 +30,13 @@ struct File {
 impl Assets {
     pub fn get() -> &'static Self {
         static ASSETS: OnceLock<Assets> = OnceLock::new();
-        ASSETS.get_or_init(|| {
-            let files: Vec<File> = FILES.into_iter().map(File::new).collect();
-            let path = |at: usize| files[at].path.clone();
-            Self { htmx: path(0), script: path(1), style: path(2), icon: path(3), files }
-        })
+        ASSETS.get_or_init(|| Assets { files: FILES.into_iter().map(File::new).collect() })
+    }
+
+    /// The address of a file of ours.
+    pub fn url(&self, name: &str) -> &str {
+        let file = self.files.iter().find(|file| file.name == name);
+        &file.expect("templates name files that there are").path
     }
 }
 
@@ -44,7 +44,7 @@ impl File {
     fn new((name, kind, bytes): (&'static str, &'static str, &'static [u8])) -> Self {
         let hash = blake3::hash(bytes).to_hex();
         let path = format!("/static/{}/{name}", &hash[..12]);
-        Self { path, kind, bytes, gzip: gzip(bytes, Compression::best()) }
+        Self { name, path, kind, bytes, gzip: gzip(bytes, Compression::best()) }
     }
 }
 

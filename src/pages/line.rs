@@ -4,6 +4,7 @@ use super::{
     explorer::view::COLUMNS_MAX,
     json_lines::leaves,
     links::{Links, is_level, name},
+    message::{Block, Piece, blocks, first_line},
     text::{moment, shown},
 };
 use crate::search::{expr::Field, row::Row};
@@ -33,8 +34,8 @@ pub struct Line {
     pub resource_href: String,
     pub cells: Vec<Cell>,
     /// The beginning of the message, on one line.
-    pub text: String,
-    pub message: String,
+    pub text: Vec<Piece>,
+    pub message: Vec<Block>,
     /// Bytes of the message that are not shown.
     pub message_rest: usize,
     pub fields: Vec<FieldLine>,
@@ -64,7 +65,6 @@ impl Line {
     pub fn new(row: &Row, list: &List<'_>) -> Self {
         let links = list.links;
         let cut = row.message.floor_char_boundary(MESSAGE_BYTES_MAX);
-        let message = shown(&row.message[..cut]);
         let metadata = row.metadata.as_ref().map_or_else(Vec::new, |text| leaves(text.get()));
         let mut fields = vec![FieldLine::new(list, &Field::ResourceId, &row.resource_id)];
         let optional =
@@ -79,7 +79,6 @@ impl Line {
             |name: &str, value: &str| FieldLine { name: name.to_owned(), value: shown(value), links: None };
         fields.extend(row.client_id.as_deref().map(|value| plain("clientId", value)));
         fields.push(plain("id", &row.id.to_string()));
-        let text = message.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
         Self {
             id: row.id.to_string(),
             time: moment(row.timestamp),
@@ -89,8 +88,8 @@ impl Line {
             resource: shown(&row.resource_id),
             resource_href: links.only_value(&Field::ResourceId, &row.resource_id),
             cells: list.columns.iter().map(|column| Cell::new(links, column, row, &metadata)).collect(),
-            text: text.chars().take(LINE_CHARS_MAX).collect(),
-            message,
+            text: first_line(&row.message, LINE_CHARS_MAX).pieces,
+            message: blocks(&row.message[..cut]),
             message_rest: row.message.len() - cut,
             fields,
             fields_rest: metadata.len().saturating_sub(LEAVES_MAX),

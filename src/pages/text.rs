@@ -1,34 +1,28 @@
 //! Texts, times and numbers as pages show them. Pure.
 
+pub mod tokens;
+
+use self::tokens::{Token, Tokens};
 use crate::{record::Timestamp, search::count::Is};
 
-/// Text as a page shows it: colour codes of terminals are left out, other control characters become their pictures.
+/// Text as a page shows it: colour codes of terminals are left out, other control characters become their pictures, and characters
+/// that would turn the text around them become their names.
 pub fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
-        if let Some(after) = colour_code(rest) {
-            rest = after;
-            continue;
-        }
-        rest = &rest[letter.len_utf8()..];
-        out.push(match letter {
-            '\n' | '\t' => letter,
-            '\r' if rest.starts_with('\n') => continue,
-            '\0'..='\x1f' => char::from_u32(0x2400 + letter as u32).expect("there is a picture of each"),
-            '\x7f' => '\u{2421}',
-            '\u{80}'..='\u{9f}' => '\u{FFFD}',
-            _ => letter,
-        });
+    for token in Tokens::of(text) {
+        write_shown(&mut out, token);
     }
     out
 }
 
-/// What follows `ESC [ digits ; … m`, if the text begins with that.
-fn colour_code(text: &str) -> Option<&str> {
-    let inside = text.strip_prefix("\x1b[")?;
-    let end = inside.find(|letter: char| !letter.is_ascii_digit() && letter != ';')?;
-    inside[end..].strip_prefix('m')
+/// Appends what is shown of a token.
+pub fn write_shown(out: &mut String, token: Token<'_>) {
+    match token {
+        Token::Plain(text) => out.push_str(text),
+        Token::Picture(picture) => out.push(picture),
+        Token::Turn(letter) => out.push_str(&format!("<U+{:04X}>", u32::from(letter))),
+        Token::Colour(_) | Token::Return => {}
+    }
 }
 
 /// A time to the microsecond, in UTC.
@@ -67,6 +61,7 @@ mod tests {
         assert_eq!(shown("\x1b]0;title\x07 a\r\nb\tc\r"), "␛]0;title␇ a\nb\tc␍");
         assert_eq!(shown("\x1b[31"), "␛[31");
         assert_eq!(shown("<b>ä🚨"), "<b>ä🚨");
+        assert_eq!(shown("a\u{202e}b\u{2069}\u{2028}"), "a<U+202E>b<U+2069><U+2028>");
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(1_234_567), "1,234,567");
     }
