@@ -184,3 +184,36 @@ async fn only_minutes_with_new_counts_are_added_up() {
     assert_eq!(database.number("select sum(n)::bigint from minute_counts").await, 102_500);
     app.stop().await;
 }
+
+/// A process knows a group that was joined into another, which was joined into a third before it searched again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_joined_twice_between_two_searches_is_found_once() {
+    let database = Database::fresh().await;
+    let (mut stored, mut searcher) = (0, None);
+    for rows in [600, 600, 6_000] {
+        let app = TestApp::plan().database(&database).ready().await;
+        let records = (stored..stored + rows).map(|n| named(&format!("row{n}.")));
+        app.post(NDJSON, ndjson(records), &[]).await.accepted(rows);
+        app.stop().await;
+        let app = TestApp::plan().database(&database).env("SEAL_IDLE_MS", 1).ready().await;
+        all_sealed(&database).await;
+        app.stop().await;
+        if searcher.is_none() {
+            let app = TestApp::plan().database(&database).roles("query").ready().await;
+            // It learns of the group, and has no need to open it.
+            app.search(&[("to", "2020-01-01T00:00:00Z")]).await;
+            searcher = Some(app);
+        }
+        stored += rows;
+    }
+    assert_eq!(database.number("select count(*) from groups").await, 1);
+    let searcher = searcher.unwrap();
+    for word in ["row7.", "row700.", "row7000."] {
+        assert_eq!(
+            searcher.search(&[("message", word)]).await["logs"].as_array().unwrap().len(),
+            1,
+            "{word}"
+        );
+    }
+    searcher.stop().await;
+}

@@ -33,7 +33,7 @@ where leaf = $1 and block <> all ($2)
 order by block
 limit $3";
 const GROUP: &str = "\
-select grp, directory, slices
+select grp, replaced, directory, slices
 from groups
 where leaf = $1 and width <= $2 and width + $2 <= $3 and grp <> all ($4)
 order by width
@@ -46,7 +46,7 @@ with sealed as (
   delete from groups where leaf = $1 and grp = any ($7) returning grp
 ), made as (
   insert into groups (leaf, width, from_at, to_at, format, blocks, replaced, directory, slices)
-  values ($1, $2, $3, $4, $5, $6::int[] || $10::int[], $7, $8, $9)
+  values ($1, $2, $3, $4, $5, $6::int[] || $10::int[], $7::int[] || $11::int[], $8, $9)
 )
 select (select count(*) from sealed) as blocks, (select count(*) from joined) as groups";
 
@@ -70,8 +70,10 @@ struct Made {
     /// Blocks that have signatures until now.
     blocks: Vec<i32>,
     /// Groups whose blocks move into this one, and those blocks.
-    replaced: Vec<i32>,
+    joined: Vec<i32>,
     moved: Vec<i32>,
+    /// What those had taken the place of: a process that has not searched since may know these alone.
+    before: Vec<i32>,
 }
 
 /// Seals all that is ripe.
@@ -133,7 +135,7 @@ async fn seal_leaf(
     let count = blocks.len();
     let turned = tokio::task::spawn_blocking(|| Group::turn(signed)).await;
     let group = turned.expect("signatures of the right length can be turned");
-    let mut made = Made { group, blocks, replaced: Vec::new(), moved: Vec::new() };
+    let mut made = Made { group, blocks, joined: Vec::new(), moved: Vec::new(), before: Vec::new() };
     // 2. A leaf that is idle has few: they join what was sealed before, as long as that is no larger, so a block moves seldom.
     if unsealed.blocks < blocks_max {
         made = join(client, leaf, blocks_max, made, damaged).await?;
@@ -147,7 +149,7 @@ async fn seal_leaf(
     let took = started.elapsed();
     log::info!(
         "sealed {count} blocks of leaf {leaf} and {} groups in {took:?}, of it {:?} writing",
-        made.replaced.len(),
+        made.joined.len(),
         took - read
     );
     Ok(count)
@@ -198,7 +200,7 @@ async fn join(
     loop {
         let (width, width_max) = (made.group.width() as i32, blocks_max as i32 / 8);
         let mut left_alone = of_leaf(&damaged.groups, leaf);
-        left_alone.extend(&made.replaced);
+        left_alone.extend(&made.joined);
         let Some(row) = client.query_opt(GROUP, &[&leaf, &width, &width_max, &left_alone]).await? else {
             return Ok(made);
         };
@@ -209,7 +211,8 @@ async fn join(
             continue;
         };
         made.moved.extend(group.blocks().map(|block| block.number));
-        made.replaced.push(number);
+        made.joined.push(number);
+        made.before.extend(row.get::<_, Vec<i32>>("replaced"));
         made.group = group.joined(made.group);
     }
 }
@@ -226,22 +229,23 @@ async fn replace(client: &mut Client, leaf: i32, made: &Made) -> Result<bool, to
     let to = group.blocks().map(BlockSpan::to).max().unwrap_or(Timestamp::MAX).0;
     let directory = write_directory(&group.directory);
     let width = group.width() as i32;
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
         &leaf,
         &width,
         &from,
         &to,
         &FORMAT,
         &made.blocks,
-        &made.replaced,
+        &made.joined,
         &directory,
         &group.slices,
         &made.moved,
+        &made.before,
     ];
     let transaction = client.transaction().await?;
     let gone = transaction.query_one(SEAL, &values).await?;
     let gone: (i64, i64) = (gone.get("blocks"), gone.get("groups"));
-    if gone != (made.blocks.len() as i64, made.replaced.len() as i64) {
+    if gone != (made.blocks.len() as i64, made.joined.len() as i64) {
         transaction.rollback().await?;
         return Ok(false);
     }
