@@ -22,6 +22,9 @@ use crate::record::{Timestamp, rows::RowText};
 pub const NUMBERS: i32 = 64;
 /// A block that got no row for so long is signed as it is: late rows would otherwise leave blocks open, hence always searched, for ever.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
+/// The same when the writer has placed so many rows for each of its open blocks since: a busy one has left this block behind, and every
+/// search would read its rows for a minute. One signature in so many rows is 2 bytes a row at most.
+const IDLE_ROWS_MAX: u64 = 4_096;
 /// A row that is so much older than the newest one of its leaf is late.
 const LATE_MICROS: i64 = 10_000_000;
 /// Blocks one writer keeps open, 8 KiB each; beyond that the ones that wait longest are signed.
@@ -31,6 +34,8 @@ const OPEN_MAX: usize = 512;
 pub struct Blocks {
     pub writer: i32,
     open: HashMap<Stream, Open>,
+    /// Rows so far.
+    placed: u64,
     /// Time of the newest row by leaf.
     newest: HashMap<i32, Timestamp>,
     /// Numbers that were reserved, by leaf.
@@ -52,6 +57,8 @@ struct Open {
     signature: Signature,
     registered: bool,
     touched: Instant,
+    /// Rows that the writer had placed when this got its last one.
+    touched_at: u64,
 }
 
 /// What a batch changes in the index.
@@ -67,7 +74,7 @@ pub struct Changes {
 
 impl Blocks {
     pub fn new(writer: i32) -> Self {
-        Self { writer, open: HashMap::new(), newest: HashMap::new(), numbers: HashMap::new() }
+        Self { writer, open: HashMap::new(), placed: 0, newest: HashMap::new(), numbers: HashMap::new() }
     }
 
     /// Gives this leaf numbers that nobody else has.
@@ -93,6 +100,8 @@ impl Blocks {
         }
         let open = self.open.get_mut(&key).expect("it was just made");
         let unit = open.add(at, row);
+        self.placed += 1;
+        open.touched_at = self.placed;
         let id = open.span.unit_id(unit);
         if open.rows == BLOCK_ROWS || open.signature.is_full() {
             self.close(key, changes);
@@ -102,12 +111,15 @@ impl Blocks {
 
     /// Signs what is idle or too much, and lists what is left open and not known to be.
     pub fn finish(&mut self, changes: &mut Changes) {
-        let mut waiting: Vec<(Instant, Stream)> =
-            self.open.iter().map(|(key, open)| (open.touched, *key)).collect();
+        let mut waiting: Vec<(u64, Stream)> =
+            self.open.iter().map(|(key, open)| (open.touched_at, *key)).collect();
         waiting.sort_unstable();
         let too_many = waiting.len().saturating_sub(OPEN_MAX);
-        for (at, (touched, key)) in waiting.into_iter().enumerate() {
-            if at < too_many || touched.elapsed() >= IDLE_MAX {
+        let rows_max = IDLE_ROWS_MAX * waiting.len() as u64;
+        for (at, (touched_at, key)) in waiting.into_iter().enumerate() {
+            let is_left_behind = self.placed - touched_at >= rows_max;
+            let is_idle = || self.open.get(&key).is_some_and(|open| open.touched.elapsed() >= IDLE_MAX);
+            if at < too_many || is_left_behind || is_idle() {
                 self.close(key, changes);
             }
         }
@@ -144,7 +156,14 @@ impl Blocks {
 impl Open {
     fn new(number: i32, level: i16) -> Self {
         let span = BlockSpan { number, level, units: Vec::with_capacity(8) };
-        Self { span, rows: 0, signature: Signature::default(), registered: false, touched: Instant::now() }
+        Self {
+            span,
+            rows: 0,
+            signature: Signature::default(),
+            registered: false,
+            touched: Instant::now(),
+            touched_at: 0,
+        }
     }
 
     /// Adds a row and says in which unit it is.
@@ -180,5 +199,43 @@ pub fn sign_row(signature: &mut Signature, unit: usize, row: &RowText<'_>) {
     }
     if let Some(metadata) = row.metadata {
         tokens::metadata(metadata, &mut |token| signature.add_token(token, unit));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(blocks: &mut Blocks, leaf: i32, changes: &mut Changes) {
+        let row = RowText {
+            resource_id: "r",
+            trace_id: None,
+            span_id: None,
+            commit: None,
+            message: "m",
+            metadata: None,
+        };
+        if blocks.place(leaf, 3, Timestamp(0), &row, changes).is_none() {
+            blocks.supply(leaf, 0..NUMBERS);
+            blocks.place(leaf, 3, Timestamp(0), &row, changes).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_block_that_a_busy_writer_has_left_behind_is_signed() {
+        let mut blocks = Blocks::new(1);
+        let mut changes = Changes::default();
+        place(&mut blocks, 1, &mut changes);
+        let mut is_signed_after = |rows: u64| {
+            (0..rows).for_each(|_| place(&mut blocks, 2, &mut changes));
+            blocks.finish(&mut changes);
+            changes.signed.iter().any(|(leaf, _)| *leaf == 1)
+        };
+        // Two are open: the other one, which takes what comes, and this one.
+        assert!(!is_signed_after(2 * IDLE_ROWS_MAX - 1));
+        assert!(is_signed_after(1));
+        let (leaf, block) = changes.signed.iter().find(|(leaf, _)| *leaf == 1).unwrap();
+        assert_eq!((*leaf, block.span.units[0].rows), (1, 1));
+        assert!(!blocks.has_idle());
     }
 }

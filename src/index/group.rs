@@ -83,6 +83,14 @@ pub fn turn_eight<'a>(
     }
 }
 
+/// Turns one more signature into a column of eight blocks, at this place.
+pub fn turn_one(signature: &[u8], place: usize, column: &mut [u8]) {
+    for (slices, byte) in column.chunks_exact_mut(8).zip(signature).filter(|(_, byte)| **byte != 0) {
+        let turned = (transpose(u64::from(*byte)) << place).to_le_bytes();
+        slices.iter_mut().zip(turned).for_each(|(slice, bit)| *slice |= bit);
+    }
+}
+
 /// Turns a square of 8 x 8 bits (Warren, Hacker's Delight, section 7-3).
 fn transpose(mut square: u64) -> u64 {
     let mut swap = |shift: u32, mask: u64| {
@@ -135,6 +143,11 @@ mod tests {
         let joined = Group::turn(blocks[..9].to_vec()).joined(Group::turn(blocks[9..].to_vec()));
         assert_eq!((joined.width(), joined.blocks().count()), (4, 19));
         assert_same_bits(&joined, &blocks);
+        let mut one_by_one = vec![0; BITS];
+        for (place, block) in blocks[..8].iter().enumerate() {
+            turn_one(&block.signature, place, &mut one_by_one);
+        }
+        assert!(one_by_one == Group::turn(blocks[..8].to_vec()).slices);
     }
 
     #[test]

@@ -12,15 +12,16 @@ mod known;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use futures_util::{TryStreamExt, future};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     as_of::AsOf,
     error::SearchError,
-    session::{Session, Stopped},
+    session::{SILENCE_MAX, Session, Stopped},
     sql,
     statement::Time,
 };
@@ -36,6 +37,12 @@ use known::Known;
 
 /// Directories kept in memory, about 1 MB each.
 const DIRECTORIES_MAX: usize = 192;
+
+/// Signatures of one statement, 8 KiB each: far from what its own time limit allows.
+const FETCHED_MAX: usize = 1_024;
+
+/// When to come again if others have not learnt all that is new in time.
+const BUSY: Duration = Duration::from_secs(2);
 
 /// Shared by all searches of the process.
 #[derive(Default)]
@@ -92,12 +99,12 @@ pub struct OpenBlock {
 const WATERMARK: &str = "select pg_snapshot_xmin(s)::text, s::text from pg_current_snapshot() s";
 const LEAVES: &str = "select leaf, name, from_at, to_at from leaves where xact >= $1::text::xid8";
 const DROPPED: &str = "select leaf from dropped_leaves where xact >= $1::text::xid8";
-/// The blocks matter only to who may have them in memory.
+/// The blocks matter only to who has blocks in memory.
 const GROUPS: &str = "\
-select leaf, grp, width, format, from_at, to_at, case when $1 = '0' then null else blocks end as blocks, replaced
+select leaf, grp, width, format, from_at, to_at, case when $2 then null else blocks end as blocks, replaced
 from groups
 where xact >= $1::text::xid8";
-/// A transaction that runs for long, such as the sealer's, holds the watermark back; so what is new is named first, and of that only what
+/// A transaction that runs for long holds the watermark back; so what is new is named first, and of that only what
 /// is not known yet is fetched.
 const SIGNED: &str = "select leaf, block from signatures where xact >= $1::text::xid8";
 const SIGNATURES: &str = "\
@@ -107,42 +114,27 @@ join signatures s using (leaf, block)";
 const OPEN: &str = "select leaf, block, level from open_blocks";
 
 impl Catalogue {
-    /// Begins a transaction with `begin` and reads what the index holds in its snapshot.
+    /// Begins a transaction with `begin` and reads what the index holds in its snapshot, until `deadline` at most if it has to wait for
+    /// others that do the same. A process that starts has a lot to learn, so it is silence that ends this, not the time it takes; and what
+    /// was learnt stays, whatever ends it.
     pub async fn begin(
         &self,
         client: &deadpool_postgres::Object,
         begin: &str,
+        deadline: Instant,
     ) -> Result<Snapshot, SearchError> {
-        let leaves = client.prepare_cached(LEAVES).await?;
-        let dropped = client.prepare_cached(DROPPED).await?;
-        let groups = client.prepare_cached(GROUPS).await?;
-        let open = client.prepare_cached(OPEN).await?;
-        let watermark = client.prepare_cached(WATERMARK).await?;
-        let signed = client.prepare_cached(SIGNED).await?;
-        let mut known = self.known.lock().await;
-        if known.watermark == 0 {
-            // A first refresh that broke off must not leave anything behind: the next one asks for no more than what is new.
-            *known = Known::default();
-        }
+        let mut known = match tokio::time::timeout_at(deadline.into(), self.known.lock()).await {
+            Ok(known) => known,
+            Err(_) => return Err(SearchError::Busy { retry_after: BUSY }),
+        };
+        // 1. What is new, without the signatures.
         let since = known.watermark.to_string();
-        let since: [&(dyn ToSql + Sync); 1] = [&since];
-        // One round trip: the statements follow each other on the wire.
-        let (begun, (watermark, leaves, dropped), (groups, open), signed) = future::join4(
-            client.batch_execute(begin),
-            future::join3(
-                client.query_one(&watermark, &[]),
-                client.query(&leaves, &since),
-                client.query(&dropped, &since),
-            ),
-            future::join(client.query(&groups, &since), client.query(&open, &[])),
-            client.query(&signed, &since),
-        )
-        .await;
-        begun?;
-        for row in leaves? {
+        let New { watermark, leaves, dropped, groups, open, signed } =
+            answered(news(client, begin, &since, known.is_cold())).await??;
+        for row in leaves {
             known.learn_leaf(row.try_get(0)?, row.try_get(1)?, time(&row, 2)?, time(&row, 3)?);
         }
-        for row in groups? {
+        for row in groups {
             if row.try_get::<_, i16>("format")? != FORMAT {
                 return Err(damaged("a group in the format of another version"));
             }
@@ -159,40 +151,22 @@ impl Catalogue {
                 &row.try_get::<_, Vec<i32>>("replaced")?,
             );
         }
-        let (mut leaves, mut blocks) = (Vec::new(), Vec::new());
-        for row in signed? {
-            let (leaf, block): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
-            if !known.has(leaf, block) {
-                leaves.push(leaf);
-                blocks.push(block);
-            }
-        }
-        let unknown: [&(dyn ToSql + Sync); 2] = [&leaves, &blocks];
-        let mut signatures = match blocks.is_empty() {
-            true => None,
-            false => {
-                let statement = client.prepare_cached(SIGNATURES).await?;
-                Some(Box::pin(client.query_raw(&statement, unknown).await?))
-            }
-        };
-        while let Some(signatures) = &mut signatures
-            && let Some(row) = signatures.try_next().await?
-        {
-            let block = OpenBlock {
-                leaf: row.try_get("leaf")?,
-                number: row.try_get("block")?,
-                level: row.try_get("level")?,
-            };
-            known.learn_block(block, row.try_get("units")?, row.try_get("signature")?);
-        }
-        for row in dropped? {
+        // 2. Those signatures that are not known.
+        fetch(client, &mut known, &signed).await?;
+        for row in dropped {
             known.forget_leaf(row.try_get(0)?);
         }
+<<<<<<< HEAD
         let watermark = watermark?;
         let as_of = AsOf::from_pg(watermark.try_get(1)?).ok_or_else(|| damaged("a snapshot"))?;
         let oldest: &str = watermark.try_get(0)?;
         known.watermark = oldest.parse().map_err(|_| damaged("a transaction's number"))?;
         let open = open?
+=======
+        let watermark: String = watermark.try_get(0)?;
+        known.watermark = watermark.parse().map_err(|_| damaged("a transaction's number"))?;
+        let open = open
+>>>>>>> engine
             .iter()
             .map(|row| {
                 Ok(OpenBlock { leaf: row.try_get(0)?, number: row.try_get(1)?, level: row.try_get(2)? })
@@ -239,7 +213,90 @@ impl Catalogue {
     }
 }
 
-fn time(row: &tokio_postgres::Row, column: usize) -> Result<Timestamp, tokio_postgres::Error> {
+/// The answers to what is asked at the beginning of each search.
+struct New {
+    watermark: Row,
+    leaves: Vec<Row>,
+    dropped: Vec<Row>,
+    groups: Vec<Row>,
+    open: Vec<Row>,
+    signed: Vec<Row>,
+}
+
+/// One round trip: the statements follow each other on the wire.
+async fn news(
+    client: &deadpool_postgres::Object,
+    begin: &str,
+    since: &String,
+    is_cold: bool,
+) -> Result<New, tokio_postgres::Error> {
+    let leaves = client.prepare_cached(LEAVES).await?;
+    let dropped = client.prepare_cached(DROPPED).await?;
+    let groups = client.prepare_cached(GROUPS).await?;
+    let open = client.prepare_cached(OPEN).await?;
+    let watermark = client.prepare_cached(WATERMARK).await?;
+    let signed = client.prepare_cached(SIGNED).await?;
+    let since: [&(dyn ToSql + Sync); 1] = [since];
+    let since_or_cold: [&(dyn ToSql + Sync); 2] = [since[0], &is_cold];
+    let (begun, (watermark, leaves, dropped), (groups, open), signed) = future::join4(
+        client.batch_execute(begin),
+        future::join3(
+            client.query_one(&watermark, &[]),
+            client.query(&leaves, &since),
+            client.query(&dropped, &since),
+        ),
+        future::join(client.query(&groups, &since_or_cold), client.query(&open, &[])),
+        client.query(&signed, &since),
+    )
+    .await;
+    begun?;
+    Ok(New {
+        watermark: watermark?,
+        leaves: leaves?,
+        dropped: dropped?,
+        groups: groups?,
+        open: open?,
+        signed: signed?,
+    })
+}
+
+/// Learns the blocks that are signed and not known.
+async fn fetch(
+    client: &deadpool_postgres::Object,
+    known: &mut Known,
+    signed: &[Row],
+) -> Result<(), SearchError> {
+    let (mut leaves, mut blocks) = (Vec::new(), Vec::new());
+    for row in signed {
+        let (leaf, block): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
+        if !known.has(leaf, block) {
+            leaves.push(leaf);
+            blocks.push(block);
+        }
+    }
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    let statement = answered(client.prepare_cached(SIGNATURES)).await??;
+    for (leaves, blocks) in leaves.chunks(FETCHED_MAX).zip(blocks.chunks(FETCHED_MAX)) {
+        let unknown: [&(dyn ToSql + Sync); 2] = [&leaves, &blocks];
+        let mut signatures = Box::pin(answered(client.query_raw(&statement, unknown)).await??);
+        while let Some(row) = answered(signatures.try_next()).await?? {
+            let (leaf, number) = (row.try_get("leaf")?, row.try_get("block")?);
+            let block = OpenBlock { leaf, number, level: row.try_get("level")? };
+            known.learn_block(block, row.try_get("units")?, row.try_get("signature")?);
+        }
+    }
+    Ok(())
+}
+
+/// What comes before the server has been silent for too long.
+async fn answered<T>(answer: impl Future<Output = T>) -> Result<T, SearchError> {
+    let silent = |_| SearchError::unavailable("Postgres does not answer");
+    tokio::time::timeout(SILENCE_MAX, answer).await.map_err(silent)
+}
+
+fn time(row: &Row, column: usize) -> Result<Timestamp, tokio_postgres::Error> {
     Ok(row.try_get::<_, Time>(column)?.0)
 }
 

@@ -68,7 +68,7 @@ pub struct Found {
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Stats {
-    /// Rows that were looked at, hits included.
+    /// Rows that were looked at, hits included; those that were deleted since the index was made are counted as well.
     pub rows_read: u64,
     /// Blocks of which rows were looked at.
     pub blocks_read: u64,

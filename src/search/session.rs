@@ -37,7 +37,7 @@ set local jit = off;
 savepoint before";
 
 /// How much longer than its statement's timeout a server may be silent; then it is away, whatever TCP says.
-const SILENCE_MAX: Duration = Duration::from_secs(2);
+pub const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// A search that takes longer is no quick one.
 const QUICK_MAX: Duration = Duration::from_millis(10);
 /// What a statement gets at least, so that there is an answer.
@@ -120,11 +120,8 @@ impl Session {
             long_turn: None,
             ran: None,
         };
-        let begun = state.catalogue.begin(session.client(), begin);
-        match tokio::time::timeout(SILENCE_MAX, begun).await {
-            Ok(snapshot) => Ok((session, snapshot?)),
-            Err(_) => Err(SearchError::unavailable("Postgres does not answer")),
-        }
+        let snapshot = state.catalogue.begin(session.client(), begin, deadline).await?;
+        Ok((session, snapshot))
     }
 
     /// Quick searches run side by side. One that is not quick needs a turn of another kind, of which there are few, so that scans leave

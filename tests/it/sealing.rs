@@ -19,9 +19,9 @@ use crate::{
 const SIGNATURES: &str = "select count(*) from signatures";
 /// A sealer that waits to write a group, and whether it has a transaction's number already.
 const WAITING: &str = "select count(*) from pg_stat_activity a join pg_locks l using (pid) \
-    where l.relation = 'groups'::regclass and not l.granted and a.datname = current_database()";
+    where l.relation = 'groups'::regclass and not l.granted and a.query like '%insert into groups%' and a.datname = current_database()";
 const WAITING_WITH_A_NUMBER: &str = "select count(*) from pg_stat_activity a join pg_locks l using (pid) \
-    where l.relation = 'groups'::regclass and not l.granted and a.datname = current_database() and a.backend_xid is not null";
+    where l.relation = 'groups'::regclass and not l.granted and a.query like '%insert into groups%' and a.datname = current_database() and a.backend_xid is not null";
 
 /// What was read of the counts, and what was deleted, as far as its transactions are over.
 const COUNTS_READ: &str = "select (t.seq_tup_read + (select sum(idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid))::bigint \

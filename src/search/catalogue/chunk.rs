@@ -2,7 +2,7 @@
 //! slices of one byte, and how far the rows reach.
 
 use crate::{
-    index::{probe::Whole, signature::BITS, span::BlockSpan},
+    index::{group::turn_one, probe::Whole, signature::BITS, span::BlockSpan},
     record::Timestamp,
 };
 
@@ -34,11 +34,7 @@ impl Chunk {
 
     pub(super) fn add(&mut self, span: BlockSpan, signature: &[u8]) {
         let place = self.blocks.len();
-        for (byte, eight) in signature.iter().enumerate().filter(|(_, byte)| **byte != 0) {
-            for (bit, slice) in self.slices[byte * 8..][..8].iter_mut().enumerate() {
-                *slice |= (eight >> bit & 1) << place;
-            }
-        }
+        turn_one(signature, place, &mut self.slices);
         self.from = self.from.min(span.from());
         self.to = self.to.max(span.to());
         self.blocks.push(Some(span));

@@ -85,6 +85,11 @@ impl Known {
         self.is_changed = true;
     }
 
+    /// Whether no block is in memory that could be in a group.
+    pub(super) fn is_cold(&self) -> bool {
+        self.hot.values().all(HashSet::is_empty)
+    }
+
     /// Whether a block with a signature is in memory.
     pub(super) fn has(&self, leaf: i32, block: i32) -> bool {
         self.hot.get(&leaf).is_some_and(|hot| hot.contains(&block))
@@ -120,6 +125,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::span::{Unit, write_units};
 
     /// Between two searches a leaf is dropped, and rows that come late make another of the same range.
     #[test]
@@ -134,5 +140,34 @@ mod tests {
         assert!(known.leaf(2).is_some());
         known.forget_leaf(2);
         assert!(known.leaves.is_empty());
+    }
+
+    /// A refresh broke off; when the next one comes, some of what it learnt is sealed, and a group was joined into another.
+    #[test]
+    fn what_was_learnt_before_a_refresh_broke_off_is_not_known_twice() {
+        let mut known = Known::default();
+        let group = |number| GroupHead { number, width: 1, from: Timestamp(0), to: Timestamp(9) };
+        let mut units = Vec::new();
+        write_units(&[Unit::of(Timestamp(5))], &mut units);
+        assert!(known.is_cold());
+        known.learn_leaf(1, "leaf".into(), Timestamp(0), Timestamp(10));
+        known.learn_group(1, group(1), &[], &[]);
+        for number in 0..20 {
+            let damaged: &[u8] = if number == 3 { &[] } else { &[0; BYTES] };
+            known.learn_block(OpenBlock { leaf: 1, number, level: 3 }, &units, damaged);
+        }
+        assert!(!known.is_cold() && known.has(1, 3) && !known.has(1, 20));
+        let sealed: Vec<i32> = (0..10).collect();
+        known.learn_group(1, group(2), &sealed, &[1]);
+        let view = known.view();
+        let blocks: Vec<i32> = view[0]
+            .chunks
+            .iter()
+            .flat_map(|chunk| chunk.blocks.iter().flatten())
+            .map(|block| block.number)
+            .collect();
+        assert_eq!(blocks, (10..20).collect::<Vec<_>>());
+        assert_eq!((view[0].groups.len(), view[0].unreadable.len()), (1, 0));
+        assert!(!known.has(1, 3) && known.has(1, 10));
     }
 }
