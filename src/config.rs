@@ -132,6 +132,16 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "searches longer than 10 ms that run at once, others answer with what they have; each keeps one core of Postgres busy",
     },
     Variable {
+        name: "EXPORTS_MAX",
+        default: "2",
+        meaning: "exports that run at once, among SEARCHES_MAX; the next gets 503",
+    },
+    Variable {
+        name: "EXPORT_WAIT_MAX_MS",
+        default: "60000",
+        meaning: "milliseconds an export waits for a client that does not read, before it is broken off",
+    },
+    Variable {
         name: "QUERY_POOL_SIZE",
         default: "16",
         meaning: "Postgres connections for searches and look-ups, at least SEARCHES_MAX",
@@ -232,6 +242,10 @@ pub struct SearchConfig {
     pub concurrent_max: usize,
     /// Searches longer than 10 ms that run at once (`LONG_SEARCHES_MAX`).
     pub long_max: usize,
+    /// Exports that run at once (`EXPORTS_MAX`).
+    pub exports_max: usize,
+    /// How long an export waits for a client that does not read (`EXPORT_WAIT_MAX_MS`).
+    pub export_wait_max: Duration,
     /// Connections for searches and look-ups (`QUERY_POOL_SIZE`).
     pub pool_size: usize,
 }
@@ -289,6 +303,8 @@ impl Config {
                 budget: Duration::from_millis(reader.number("SEARCH_BUDGET_MS", 10, 30_000)),
                 concurrent_max: reader.number("SEARCHES_MAX", 1, 1_000),
                 long_max: reader.number("LONG_SEARCHES_MAX", 1, 1_000),
+                exports_max: reader.number("EXPORTS_MAX", 1, 1_000),
+                export_wait_max: Duration::from_millis(reader.number("EXPORT_WAIT_MAX_MS", 100, 3_600_000)),
                 pool_size: reader.number("QUERY_POOL_SIZE", 1, 1_000),
             },
             log_filter: reader.text("RUST_LOG"),

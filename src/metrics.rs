@@ -59,6 +59,8 @@ pub struct Metrics {
     pub searches: Family<Status, CounterU>,
     pub search_seconds: Histogram,
     pub search_rows_read: CounterU,
+    pub exports: Family<Reason, CounterU>,
+    pub exported_records: CounterU,
 }
 
 impl Metrics {
@@ -86,11 +88,8 @@ impl Metrics {
         );
         let queued_bytes =
             series!("queued_bytes", "Bytes of records between door and durability", GaugeI::default());
-        let body_bytes_in_flight = series!(
-            "body_bytes_in_flight",
-            "Bytes of request bodies being read and parsed",
-            GaugeI::default()
-        );
+        let body_bytes_in_flight =
+            series!("body_bytes_in_flight", "Bytes of bodies being read and parsed", GaugeI::default());
         let stored_records = series!("stored_records", "Records committed to Postgres", CounterU::default());
         let repeated_records = series!(
             "repeated_records",
@@ -124,6 +123,8 @@ impl Metrics {
         let searches = series!("searches", "Searches by status", Family::default());
         let search_seconds = series!("search_seconds", "Seconds of a search", seconds());
         let search_rows_read = series!("search_rows_read", "Rows read by searches", CounterU::default());
+        let exports = series!("exports", "Exports that have ended, by how", Family::default());
+        let exported_records = series!("exported_records", "Records sent by exports", CounterU::default());
         Self {
             registry,
             ingest_requests,
@@ -149,6 +150,8 @@ impl Metrics {
             searches,
             search_seconds,
             search_rows_read,
+            exports,
+            exported_records,
         }
     }
 

@@ -16,6 +16,7 @@ pub mod delete;
 pub mod error;
 pub mod exploration;
 pub mod explain;
+pub mod export;
 pub mod expr;
 pub mod filter;
 pub mod find;
@@ -66,6 +67,10 @@ pub struct State {
     turns: Arc<Semaphore>,
     /// One permit a search that is not quick.
     long_turns: Arc<Semaphore>,
+    /// One permit a running export; it has a turn as well.
+    exports: Arc<Semaphore>,
+    /// How long an export waits for its client.
+    export_wait_max: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -78,6 +83,8 @@ impl State {
             time_max: TIME_MAX,
             turns: Arc::new(Semaphore::new(config.concurrent_max)),
             long_turns: Arc::new(Semaphore::new(config.long_max)),
+            exports: Arc::new(Semaphore::new(config.exports_max)),
+            export_wait_max: config.export_wait_max,
             metrics,
         }
     }
@@ -100,7 +107,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(record_json))
                 .route(web::head().to(record_json)),
         )
-        .configure(count::routes);
+        .configure(count::routes)
+        .configure(export::routes);
 }
 
 /// Reply of `GET /api/logs`.

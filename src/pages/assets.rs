@@ -6,6 +6,8 @@ use std::{io::Write, sync::OnceLock};
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use flate2::{Compression, write::GzEncoder};
 
+pub use crate::search::answer::takes_gzip;
+
 const FILES: [(&str, &str, &[u8]); 5] = [
     ("htmx.js", "text/javascript; charset=utf-8", include_bytes!("../../static/htmx-2.0.11.min.js")),
     ("page.js", "text/javascript; charset=utf-8", include_bytes!("../../static/page.js")),
@@ -67,17 +69,6 @@ async fn serve(request: HttpRequest) -> HttpResponse {
     } else {
         answer.body(file.bytes)
     }
-}
-
-/// True if the client reads gzip.
-pub fn takes_gzip(request: &HttpRequest) -> bool {
-    let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    accepted.is_some_and(|accepted| {
-        accepted.split(',').any(|coding| {
-            let mut parts = coding.split(';').map(str::trim);
-            parts.next() == Some("gzip") && !parts.any(|weight| weight == "q=0")
-        })
-    })
 }
 
 pub fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! The API's answers. In: what is to be said. Out: JSON with the right status.
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::{StatusCode, header},
 };
 use serde::Serialize;
@@ -43,4 +43,15 @@ pub fn with_retry(mut answer: HttpResponse, error: &SearchError) -> HttpResponse
         answer.headers_mut().insert(header::RETRY_AFTER, retry_after.as_secs().max(1).into());
     }
     answer
+}
+
+/// True if the client reads gzip.
+pub fn takes_gzip(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| {
+        accepted.split(',').any(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            parts.next() == Some("gzip") && !parts.any(|weight| weight == "q=0")
+        })
+    })
 }

@@ -71,15 +71,12 @@ pub struct StoredBefore {
 }
 
 impl StoredBefore {
-    /// None without a moment, because every row that is seen was stored by now. A moment that is still to come is not of this store.
-    pub fn new(as_of: Option<&AsOf>, present: &AsOf) -> Result<Option<Self>, Fault> {
-        match as_of {
-            Some(as_of) if as_of.xmax > present.xmax => {
-                Err(Fault::new("asOf", "is no moment of this store; ask again without it"))
-            }
-            Some(as_of) => Ok(Some(Self { as_of: as_of.clone(), now: present.xmax })),
-            None => Ok(None),
+    /// A moment that is still to come is not of this store.
+    pub fn new(as_of: &AsOf, present: &AsOf) -> Result<Self, Fault> {
+        if as_of.xmax > present.xmax {
+            return Err(Fault::new("asOf", "is no moment of this store; ask again without it"));
         }
+        Ok(Self { as_of: as_of.clone(), now: present.xmax })
     }
 }
 
@@ -155,8 +152,8 @@ pub mod tests {
             assert_eq!(AsOf::parse(text).map(|as_of| as_of.pg()).as_deref(), pg, "{text}");
         }
         let (then, now) = (AsOf::parse("7-7-").unwrap(), AsOf::parse("7-9-8").unwrap());
-        assert_eq!(StoredBefore::new(Some(&now), &then).unwrap_err().field, "asOf");
-        assert_eq!(StoredBefore::new(Some(&then), &now), Ok(Some(StoredBefore { as_of: then, now: 9 })));
+        assert_eq!(StoredBefore::new(&now, &then).unwrap_err().field, "asOf");
+        assert_eq!(StoredBefore::new(&then, &now), Ok(StoredBefore { as_of: then, now: 9 }));
         let long = format!(
             "1-9999999-{}",
             (1_000_000..1_002_000).map(|n| n.to_string()).collect::<Vec<_>>().join(".")

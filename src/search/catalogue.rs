@@ -19,7 +19,7 @@ use futures_util::{TryStreamExt, future};
 use tokio_postgres::{Row, types::ToSql};
 
 use super::{
-    as_of::AsOf,
+    as_of::{AsOf, StoredBefore},
     error::SearchError,
     session::{SILENCE_MAX, Session, Stopped},
     sql,
@@ -57,8 +57,10 @@ pub type Directory = Arc<Vec<Option<BlockSpan>>>;
 
 /// The index as one snapshot of the database has it.
 pub struct Snapshot {
-    /// That snapshot.
+    /// The moment of the answers from it: that snapshot, or the one before that was asked for.
     pub as_of: AsOf,
+    /// Which of the rows that it sees are wanted; None for all.
+    pub stored: Option<StoredBefore>,
     /// In the order of time.
     pub leaves: Arc<Vec<Arc<LeafView>>>,
     pub open: Vec<OpenBlock>,
@@ -172,7 +174,7 @@ impl Catalogue {
                 Ok(OpenBlock { leaf: row.try_get(0)?, number: row.try_get(1)?, level: row.try_get(2)? })
             })
             .collect::<Result<_, tokio_postgres::Error>>()?;
-        Ok(Snapshot { as_of, leaves: known.view(), open })
+        Ok(Snapshot { as_of, stored: None, leaves: known.view(), open })
     }
 
     /// The directories of these groups, in their order.

@@ -24,7 +24,6 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{
-    as_of::StoredBefore,
     catalogue::{Catalogue, Snapshot},
     expr::{Expr, Test},
     filter::Window,
@@ -39,7 +38,6 @@ pub struct Counting<'a> {
     pub snapshot: &'a Snapshot,
     pub catalogue: &'a Catalogue,
     pub expr: &'a Expr,
-    pub stored: Option<StoredBefore>,
     /// When the answer is due, whatever was counted by then.
     pub due: Instant,
     /// Rows that were looked at.
@@ -123,7 +121,8 @@ impl Counting<'_> {
         let (from, to) = match (window.from, window.to) {
             (Some(from), Some(to)) => (from, to),
             (from, to) => {
-                let rows = self.session.statement(&sql::span(from, to, self.stored.as_ref())).await?;
+                let rows =
+                    self.session.statement(&sql::span(from, to, self.snapshot.stored.as_ref())).await?;
                 let (first, last): (Option<i32>, Option<i32>) =
                     rows.first().map_or(Ok((None, None)), |row| {
                         Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?))

@@ -8,7 +8,6 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     State,
-    as_of::StoredBefore,
     catalogue::Snapshot,
     count::{
         Counting, Range,
@@ -77,7 +76,6 @@ impl Exploration {
             snapshot: &self.snapshot,
             catalogue: &self.state.catalogue,
             expr: &self.expr,
-            stored: StoredBefore::new(self.query.as_of(), &self.snapshot.as_of)?,
             due,
             rows_read: 0,
         };

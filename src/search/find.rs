@@ -6,12 +6,14 @@
 //! is up, the answer is what is certain by then, and a cursor that goes on where certainty ends, so following cursors returns every
 //! hit exactly once.
 
+mod one;
 mod page;
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+pub use self::one::find_one;
 use self::page::{Cost, page};
 use super::{
     State,
@@ -29,10 +31,7 @@ use super::{
     statement::{Statement, Value},
     walk::{Aim, Portion, Walk},
 };
-use crate::{
-    index::need::Need,
-    record::{RecordId, Timestamp},
-};
+use crate::record::Timestamp;
 
 /// Units of the first portion of a walk, and of the largest: 65,536 rows take about 80 ms to filter by a substring.
 pub(super) const UNITS_FIRST: usize = 64;
@@ -99,7 +98,7 @@ struct Search<'a> {
     start: Position,
     from: Timestamp,
     to: Timestamp,
-    stored: Option<StoredBefore>,
+    stored: Option<&'a StoredBefore>,
     /// When an answer is due, if there is anything certain to say.
     due: Instant,
     /// In the order of the walk.
@@ -141,43 +140,10 @@ pub(super) async fn find_and_stay(
     query: &Query,
 ) -> Result<(Session, Snapshot, Found), SearchError> {
     let started = Instant::now();
-    let (mut session, snapshot, stored) =
-        Session::open_as_of(state, started + state.time_max, query.as_of()).await?;
+    let (mut session, snapshot) = Session::open_as_of(state, started + state.time_max, query.as_of()).await?;
     session.explains(query.explains);
-    let direction = query.cursor.as_ref().map_or(Direction::Older, |cursor| cursor.direction);
-    let start = match &query.cursor {
-        Some(cursor) => cursor.position,
-        None => Position::start_of(query.window().to.unwrap_or(Timestamp::MAX)),
-    };
-    let due = started + query.budget.unwrap_or(state.budget);
-    let expr = query.filter.expr();
-    let aim = aim(query, &expr, start, direction);
-    let (from, to) = (aim.from, aim.to);
-    let mut search = Search {
-        query,
-        expr,
-        direction,
-        start,
-        from,
-        to,
-        stored,
-        due,
-        hits: Vec::new(),
-        cut: None,
-        rows_read: 0,
-    };
-    let mut walk = Walk::new(&snapshot, &state.catalogue, aim);
-    let end = search.run(&mut session, &mut walk).await;
-    let cost = Cost { rows_read: search.rows_read, blocks: walk.blocks, took: started.elapsed() };
-    let explain = explain::explain(&mut session).await;
-    let hits = search.hits;
-    state.metrics.search_rows_read.inc_by(cost.rows_read);
-    match end {
-        Ok(end) => {
-            let as_of = query.as_of().unwrap_or(&snapshot.as_of);
-            let found = Found { explain, ..page(query, as_of, direction, hits, end, cost) };
-            Ok((session, snapshot, found))
-        }
+    match find_in(state, &mut session, &snapshot, query, started).await {
+        Ok(found) => Ok((session, snapshot, found)),
         Err(error) => {
             session.close().await;
             Err(error)
@@ -185,32 +151,41 @@ pub(super) async fn find_and_stay(
     }
 }
 
-/// Finds the record with this id: the time inside it says which units can hold it.
-pub async fn find_one(state: &State, id: RecordId) -> Result<Row, SearchError> {
-    let millis = id.millis().ok_or(SearchError::NotFound)?;
-    let from = Timestamp(millis * 1_000);
-    if from > Timestamp::MAX {
-        return Err(SearchError::NotFound);
-    }
-    let _turn = turn(state).await?;
-    again_if_gone(state, async || find_one_in(state, from, id).await).await
-}
-
-async fn find_one_in(state: &State, from: Timestamp, id: RecordId) -> Result<Row, SearchError> {
-    let (mut session, snapshot) = Session::open(state, Instant::now() + state.time_max).await?;
-    let to = Timestamp(from.0 + 1_000);
-    let aim = Aim { need: Need::anything(), from, to, direction: Direction::Older };
-    let mut walk = Walk::new(&snapshot, &state.catalogue, aim);
-    let mut found = Err(SearchError::NotFound);
-    while let Some(Portion { leaf, units, .. }) = walk.next(&mut session, UNITS_MAX).await? {
-        let rows = session.statement(&sql::one(&leaf.name, units, id.0)).await?;
-        if let Some(row) = rows.first() {
-            found = Row::read(row);
-            break;
-        }
-    }
-    session.close().await;
-    found
+/// Finds one page in a snapshot.
+pub(super) async fn find_in(
+    state: &State,
+    session: &mut Session,
+    snapshot: &Snapshot,
+    query: &Query,
+    started: Instant,
+) -> Result<Found, SearchError> {
+    let direction = query.cursor.as_ref().map_or(Direction::Older, |cursor| cursor.direction);
+    let start = match &query.cursor {
+        Some(cursor) => cursor.position,
+        None => Position::start_of(query.window().to.unwrap_or(Timestamp::MAX)),
+    };
+    let expr = query.filter.expr();
+    let aim = aim(query, &expr, start, direction);
+    let mut search = Search {
+        query,
+        expr,
+        direction,
+        start,
+        from: aim.from,
+        to: aim.to,
+        stored: snapshot.stored.as_ref(),
+        due: started + query.budget.unwrap_or(state.budget),
+        hits: Vec::new(),
+        cut: None,
+        rows_read: 0,
+    };
+    let mut walk = Walk::new(snapshot, &state.catalogue, aim);
+    let end = search.run(session, &mut walk).await;
+    let cost = Cost { rows_read: search.rows_read, blocks: walk.blocks, took: started.elapsed() };
+    let hits = search.hits;
+    let explain = explain::explain(session).await;
+    state.metrics.search_rows_read.inc_by(cost.rows_read);
+    Ok(Found { explain, ..page(query, &snapshot.as_of, direction, hits, end?, cost) })
 }
 
 pub(super) async fn turn(state: &State) -> Result<OwnedSemaphorePermit, SearchError> {
@@ -276,7 +251,7 @@ impl Search<'_> {
             to: self.to,
             after: self.start,
             direction: self.direction,
-            stored: self.stored.clone(),
+            stored: self.stored.cloned(),
             hits: wanted as i64,
             bytes: PAGE_BYTES_MAX,
         };

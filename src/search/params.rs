@@ -1,8 +1,11 @@
 //! Reads the query string. In: the text after `?`. Out: a [`Query`], or the [`Fault`] that names the parameter. Unknown parameters are
 //! faults; an empty one counts as not given, because forms send empty fields. Pure; what is "now" is passed in.
 
+mod pairs;
+
 use std::time::Duration;
 
+pub use self::pairs::{canonical, decode, encode, from_json, take, take_one};
 use super::{
     as_of::AsOf,
     cursor::Cursor,
@@ -90,86 +93,6 @@ impl Query {
         params.extend(self.as_of.iter().map(|as_of| ("asOf".to_owned(), as_of.to_string())));
         params
     }
-}
-
-/// Splits and decodes a query string; text that is not UTF-8 is a fault.
-pub fn decode(query: &str) -> Result<Vec<(String, String)>, Fault> {
-    let mut pairs = Vec::new();
-    for piece in query.split('&').filter(|piece| !piece.is_empty()) {
-        for (name, value) in form_urlencoded::parse(piece.as_bytes()) {
-            let replaced = name.contains('\u{FFFD}') || value.contains('\u{FFFD}');
-            if replaced && !piece.to_ascii_lowercase().contains("%ef%bf%bd") {
-                return Err(Fault::new(&name, "is not UTF-8"));
-            }
-            pairs.push((name.into_owned(), value.into_owned()));
-        }
-    }
-    Ok(pairs)
-}
-
-/// The pairs of a JSON object: texts, numbers and booleans, or arrays of them for what may be repeated; `null` is not given.
-pub fn from_json(body: &[u8]) -> Result<Vec<(String, String)>, Fault> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body)
-        .map_err(|error| Fault::new("body", format!("expected a JSON object: {error}")))?;
-    let mut pairs = Vec::new();
-    for (name, value) in object {
-        let values = match value {
-            serde_json::Value::Array(values) => values,
-            value => vec![value],
-        };
-        for value in values {
-            let text = match value {
-                serde_json::Value::Null => continue,
-                serde_json::Value::String(text) => text,
-                serde_json::Value::Number(number) => number.to_string(),
-                serde_json::Value::Bool(truth) => truth.to_string(),
-                serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
-                    return Err(Fault::new(&name, "expected a text, a number or an array of them"));
-                }
-            };
-            pairs.push((name.clone(), text));
-        }
-    }
-    Ok(pairs)
-}
-
-/// The query string of `pairs`, `?` included; empty without pairs.
-pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-    if text.is_empty() { text } else { format!("?{text}") }
-}
-
-/// The query string of the form's own parameters `mk` and `mv` and of empty fields, written as everybody else would; None if it is already.
-pub fn canonical(pairs: &[(String, String)]) -> Result<Option<String>, Fault> {
-    if !pairs.iter().any(|(name, value)| value.is_empty() || name == "mk" || name == "mv") {
-        return Ok(None);
-    }
-    let mut written: Vec<(String, String)> = Vec::new();
-    let mut paths = Vec::new();
-    let mut values = Vec::new();
-    for (name, value) in pairs {
-        match name.as_str() {
-            "mk" => paths.push(value.trim()),
-            "mv" => values.push(value.as_str()),
-            _ if value.is_empty() => {}
-            _ => written.push((name.clone(), value.clone())),
-        }
-    }
-    for at in 0..paths.len().max(values.len()) {
-        let path = paths.get(at).copied().unwrap_or("");
-        let value = values.get(at).copied().unwrap_or("");
-        match (path.strip_prefix("metadata.").unwrap_or(path), value) {
-            ("", "") => {}
-            ("", _) => {
-                return Err(Fault::new("mk", format!("a metadata path is missing for the value `{value}`")));
-            }
-            (path, "") => {
-                return Err(Fault::new("mv", format!("a value is missing for the metadata path `{path}`")));
-            }
-            (path, value) => written.push((format!("metadata.{path}"), value.to_owned())),
-        }
-    }
-    Ok(Some(encode(written.iter().map(|(name, value)| (name.as_str(), value.as_str())))))
 }
 
 /// Reads decoded parameters.

@@ -90,15 +90,20 @@ impl Session {
         Self::begin(state, deadline, BEGIN).await
     }
 
-    /// The same, and the condition that makes answers as of a moment before.
+    /// The same, for answers as of a moment before, if there is one.
     pub async fn open_as_of(
         state: &State,
         deadline: Instant,
         as_of: Option<&AsOf>,
-    ) -> Result<(Self, Snapshot, Option<StoredBefore>), SearchError> {
-        let (session, snapshot) = Self::open(state, deadline).await?;
+    ) -> Result<(Self, Snapshot), SearchError> {
+        let (session, mut snapshot) = Self::open(state, deadline).await?;
+        let Some(as_of) = as_of else { return Ok((session, snapshot)) };
         match StoredBefore::new(as_of, &snapshot.as_of) {
-            Ok(stored) => Ok((session, snapshot, stored)),
+            Ok(stored) => {
+                snapshot.as_of = as_of.clone();
+                snapshot.stored = Some(stored);
+                Ok((session, snapshot))
+            }
             Err(fault) => {
                 session.close().await;
                 Err(fault.into())
@@ -134,6 +139,12 @@ impl Session {
         let turn = tokio::time::timeout(wait, self.long_turns.clone().acquire_owned()).await;
         self.long_turn = turn.ok().map(|turn| turn.expect("the semaphore is never closed"));
         self.long_turn.is_some()
+    }
+
+    /// Between portions of what takes very long: as if it had just begun, so that others have their turn.
+    pub fn give_way(&mut self) {
+        self.long_turn = None;
+        self.begun = Instant::now();
     }
 
     /// Runs one statement within the rest of the search's time.

@@ -362,6 +362,7 @@ mod tests {
         };
         Snapshot {
             as_of: AsOf::parse("1-1-").unwrap(),
+            stored: None,
             leaves: Arc::new(vec![Arc::new(leaf)]),
             open: Vec::new(),
         }

@@ -11,6 +11,7 @@ mod as_of;
 mod contract;
 mod counts;
 mod delete;
+mod export;
 mod grammar;
 mod idempotency;
 mod kafka;

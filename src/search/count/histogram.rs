@@ -59,7 +59,7 @@ pub async fn count(counting: &mut Counting<'_>, buckets: &Buckets) -> Result<His
     for part in parts(counting, buckets.range, &levels).await? {
         match part {
             Part::Minutes(minutes) => {
-                let statement = sql::minutes(buckets, &minutes, &levels, counting.stored.as_ref());
+                let statement = sql::minutes(buckets, &minutes, &levels, counting.snapshot.stored.as_ref());
                 for row in counting.session.statement(&statement).await? {
                     tally.add(&row)?;
                 }
@@ -87,7 +87,7 @@ async fn parts(
     let mut parts = vec![Part::Rows(Range { from: start(whole.end), to: range.to })];
     // 2. Among them, those whose counts are of now and not of then.
     let mut end = whole.end;
-    if let Some(stored) = &counting.stored {
+    if let Some(stored) = &counting.snapshot.stored {
         let runs = counting.session.statement(&sql::unclear(&whole, levels, stored, RUNS_MAX)).await?;
         for (at, run) in runs.iter().enumerate() {
             let (first, last): (i32, i32) = (run.try_get(0)?, run.try_get(1)?);

@@ -116,9 +116,8 @@ async fn run<T>(
     let _turn = turn(state).await?;
     again_if_gone(state, async || {
         let begun = Instant::now();
-        let (mut session, snapshot, stored) =
+        let (mut session, snapshot) =
             Session::open_as_of(state, begun + state.time_max, query.as_of()).await?;
-        let as_of = query.as_of().unwrap_or(&snapshot.as_of).clone();
         session.explains(explains);
         let expr = query.filter.expr();
         let mut counting = Counting {
@@ -126,7 +125,6 @@ async fn run<T>(
             snapshot: &snapshot,
             catalogue: &state.catalogue,
             expr: &expr,
-            stored,
             due: begun + query.budget.unwrap_or(BUDGET),
             rows_read: 0,
         };
@@ -141,7 +139,7 @@ async fn run<T>(
         state.metrics.search_rows_read.inc_by(rows_read);
         let Counted { counts, is, searched_back_to } = counted?;
         let stats = Stats::new(rows_read, took, is == Is::Exact, searched_back_to);
-        Ok(Reply { counts, as_of, stats, explain })
+        Ok(Reply { counts, as_of: snapshot.as_of, stats, explain })
     })
     .await
 }

@@ -90,7 +90,7 @@ impl Counting<'_> {
             None => 0,
         };
         let Portion { leaf, units, rows, .. } = portion;
-        let stored = self.stored.clone();
+        let stored = self.snapshot.stored.as_ref();
         let counted = self.query(&statement(&sql::Place { leaf: &leaf.name, units, range, stored })).await?;
         self.rows_read += rows + open;
         Ok(counted)

@@ -12,7 +12,7 @@ use crate::{
     record::Timestamp,
     search::{
         expr::Field,
-        params::{self, Fault, PATH_BYTES_MAX, Query},
+        params::{self, Fault, PATH_BYTES_MAX, Query, take, take_one},
     },
 };
 
@@ -20,20 +20,6 @@ type Pairs = Vec<(String, String)>;
 
 const VALUES_DEFAULT: usize = 10;
 const VALUES_MAX: usize = 100;
-
-/// Takes the pairs of this name out; empty ones count as not given.
-fn take(pairs: &mut Pairs, name: &str) -> Vec<String> {
-    let taken = pairs.extract_if(.., |(known, _)| known == name).map(|(_, value)| value);
-    taken.filter(|value| !value.is_empty()).collect()
-}
-
-fn take_one(pairs: &mut Pairs, name: &str) -> Result<Option<String>, Fault> {
-    match take(pairs, name).as_slice() {
-        [] => Ok(None),
-        [value] => Ok(Some(value.clone())),
-        _ => Err(Fault::new(name, "may be given once")),
-    }
-}
 
 fn number(name: &str, text: &str, max: usize) -> Result<usize, Fault> {
     let wrong =

@@ -25,7 +25,8 @@ pub struct Place<'a> {
     pub leaf: &'a str,
     pub units: Vec<i32>,
     pub range: Range,
-    pub stored: Option<StoredBefore>,
+    /// None if whatever is seen is counted.
+    pub stored: Option<&'a StoredBefore>,
 }
 
 /// First and last minute that has records within the bounds, or may have had them.
@@ -224,7 +225,7 @@ fn hits(to: &mut Builder, columns: &str, place: &Place<'_>, expr: &Expr) -> Stri
     let units = to.bind(Value::Numbers(place.units.clone()));
     let from = to.bind(Value::Time(place.range.from));
     let end = to.bind(Value::Time(place.range.to));
-    let stored = to.stored(place.stored.as_ref());
+    let stored = to.stored(place.stored);
     let conditions = to.predicate(expr);
     format!(
         "\
