@@ -1,6 +1,8 @@
 // Small comforts; everything works without them.
 const inField = (event) => event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select");
 const rows = () => [...document.querySelectorAll(".row > details > summary")];
+const help = () => document.getElementById("help");
+const isHelpOpen = () => help().matches(":popover-open");
 const focus = (element) => element && (element.focus(), element.scrollIntoView({ block: "nearest" }));
 
 function step(by) {
@@ -11,8 +13,7 @@ function step(by) {
 
 // One level: help, a menu or a record that is open, the field that has the focus.
 function close() {
-  const help = document.getElementById("help");
-  if (help?.open) return help.close();
+  if (isHelpOpen()) return help().hidePopover();
   const here = document.activeElement.closest("details[open]") ?? document.querySelector(".row > details[open], .menu[open], .pill details[open]");
   if (here && !here.matches(".facet, .byfield")) {
     here.open = false;
@@ -26,11 +27,11 @@ const keys = {
   t: () => focus(document.getElementById("f-t")),
   j: () => step(1),
   k: () => step(-1),
-  "?": () => document.getElementById("help")?.showModal(),
+  "?": () => help().togglePopover(),
 };
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.defaultPrevented) return close();
-  if (inField(event) || !keys[event.key]) return;
+  if (inField(event) || !keys[event.key] || (isHelpOpen() && event.key !== "?")) return;
   event.preventDefault();
   keys[event.key]();
 });

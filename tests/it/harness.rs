@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod browser;
+pub mod devtools;
 pub mod http;
 pub mod kafka;
 pub mod load;

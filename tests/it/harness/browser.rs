@@ -25,6 +25,7 @@ pub enum Scripts {
 
 pub struct Browser {
     pub page: Client,
+    pub port: u16,
     driver: Child,
 }
 
@@ -54,7 +55,8 @@ impl Browser {
         if scripts == Scripts::Off {
             options["prefs"] = json!({"profile.managed_default_content_settings.javascript": 2});
         }
-        let capabilities = json!({"browserName": "chrome", "goog:chromeOptions": options});
+        let capabilities = json!({"browserName": "chrome", "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}});
         let capabilities = capabilities.as_object().expect("this is an object").clone();
         let page = eventually("chromedriver opens a window", seconds(40), async || {
             let mut builder = ClientBuilder::new(HttpConnector::new());
@@ -62,7 +64,7 @@ impl Browser {
             builder.connect(&format!("http://127.0.0.1:{port}")).await.ok()
         })
         .await;
-        Self { page, driver }
+        Self { page, port, driver }
     }
 
     pub async fn goto(&self, url: &str) {
@@ -87,13 +89,40 @@ impl Browser {
         texts
     }
 
+    pub async fn count(&self, css: &str) -> usize {
+        self.page.find_all(Locator::Css(css)).await.expect("the selector is right").len()
+    }
+
+    /// Puts this text into a field, in place of what is there.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let field = self.find(css).await;
+        field.clear().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        field.send_keys(text).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Path and parameters of the page.
+    pub async fn address(&self) -> String {
+        let url = self.page.current_url().await.expect("the window is open");
+        url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+    }
+
+    pub async fn back(&self) {
+        self.page.back().await.expect("the browser answers");
+    }
+
     /// Waits until the address ends so.
     pub async fn arrives(&self, end: &str) {
-        eventually(&format!("the address ends in {end}"), seconds(10), async || {
-            let url = self.page.current_url().await.expect("the window is open");
-            url.as_str().ends_with(end).then_some(())
-        })
-        .await;
+        let mut last = String::new();
+        let arriving = tokio::time::timeout(seconds(10), async {
+            loop {
+                last = self.address().await;
+                if last.ends_with(end) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        assert!(arriving.await.is_ok(), "the address is {last} and does not end in {end}");
     }
 
     pub async fn script(&self, code: &str) -> Value {

@@ -1,0 +1,27 @@
+// Light, dark, or as the system has it. It runs before anything is painted, so that no page flashes in the other colours.
+const root = document.documentElement;
+const kept = () => {
+  try {
+    return localStorage.getItem("theme");
+  } catch {
+    return null;
+  }
+};
+const show = (theme) => {
+  root.dataset.theme = theme;
+  for (const button of document.querySelectorAll("[data-set-theme]")) button.setAttribute("aria-pressed", button.dataset.setTheme === theme);
+};
+show(kept() ?? "auto");
+addEventListener("DOMContentLoaded", () => show(root.dataset.theme));
+addEventListener("click", (event) => {
+  const theme = event.target.closest("[data-set-theme]")?.dataset.setTheme;
+  if (!theme) return;
+  show(theme);
+  try {
+    localStorage.setItem("theme", theme);
+  } catch {
+    // It holds for this page.
+  }
+});
+// Another tab has changed it.
+addEventListener("storage", (event) => event.key === "theme" && show(event.newValue ?? "auto"));

@@ -1,0 +1,41 @@
+//! The explorer in a real browser: with scripts and without, by mouse and by keyboard, at every width, and under text that means harm.
+
+mod access;
+mod hands;
+mod histogram;
+mod hostile;
+mod layout;
+mod list;
+mod search;
+mod weight;
+
+use serde_json::{Value, json};
+
+use crate::harness::{TestApp, app::NDJSON, records::ndjson};
+
+/// Records of [`filled`].
+const RECORDS: usize = 120;
+
+/// Two minutes of records, one a second, the newest last.
+fn samples() -> impl Iterator<Item = Value> {
+    (0..RECORDS).map(|n| {
+        json!({
+            "level": if n % 3 == 0 { "error" } else if n % 3 == 1 { "warn" } else { "info" },
+            "message": if n % 2 == 0 { format!("timeout of request {n}") } else { format!("fine, request {n}\n\tat Pay.java:{n}") },
+            "resourceId": format!("api-{}", n % 4),
+            "timestamp": format!("2026-01-02T03:{:02}:{:02}.{n:06}Z", n / 60, n % 60),
+            "traceId": format!("trace-{}", n / 10),
+            "spanId": format!("span-{n}"),
+            "commit": if n < 60 { "c0ffee1" } else { "c0ffee2" },
+            "metadata": {"user": {"id": n % 5}, "path": "/pay"},
+        })
+    })
+}
+
+/// An app with the [`samples`].
+async fn filled() -> TestApp {
+    let app = TestApp::plan().ready().await;
+    app.post(NDJSON, ndjson(samples()), &[]).await.accepted(RECORDS);
+    app.wait_rows(RECORDS as i64).await;
+    app
+}

@@ -1,0 +1,101 @@
+//! The keyboard: every key does what the help says, and nothing keeps the focus.
+
+use super::filled;
+use crate::harness::{
+    browser::{Browser, Scripts},
+    devtools::{ENTER, ESCAPE, TAB},
+};
+
+/// What has the focus: its id, or its text.
+async fn focus(browser: &Browser) -> String {
+    let focus = browser
+        .script("const here = document.activeElement; return here === document.body ? 'nothing' : here.id || here.textContent.trim()")
+        .await;
+    focus.as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    browser.goto(&app.url).await;
+    for (key, focused) in [
+        ('/', "f-q"),
+        ('j', "f-q"), // a letter like any other
+        (ESCAPE, "nothing"),
+        ('t', "f-t"),
+        (ESCAPE, "nothing"),
+        ('j', "fine, request 119"),
+        ('j', "timeout of request 118"),
+        ('k', "fine, request 119"),
+        ('k', "fine, request 119"),
+        ('j', "timeout of request 118"),
+    ] {
+        browser.press(key).await;
+        assert_eq!(focus(&browser).await, focused, "after {key:?}");
+    }
+    assert_eq!(browser.find("#f-q").await.prop("value").await.unwrap().as_deref(), Some("j"));
+    browser.press(ENTER).await;
+    assert_eq!(browser.count(".row:nth-child(2) details[open]").await, 1);
+    // One level at a time: the help, the record, the focus.
+    browser.press('?').await;
+    assert_eq!(browser.count("#help:popover-open").await, 1);
+    assert_eq!(focus(&browser).await, "help");
+    browser.press('j').await;
+    assert_eq!(focus(&browser).await, "help", "rows behind the help are left alone");
+    browser.press(ESCAPE).await;
+    assert_eq!((browser.count("#help:popover-open").await, browser.count(".row details[open]").await), (0, 1));
+    browser.press(ESCAPE).await;
+    assert_eq!(browser.count("details[open]:is(.row *)").await, 0);
+    assert_eq!(focus(&browser).await, "timeout of request 118");
+    browser.press(ESCAPE).await;
+    assert_eq!(focus(&browser).await, "nothing");
+    browser.press('?').await;
+    browser.press('?').await;
+    assert_eq!(browser.count("#help:popover-open").await, 0);
+    browser.close().await;
+    app.finish().await;
+}
+
+/// The help opens by its button, with scripts and without.
+async fn help(scripts: Scripts) {
+    let app = filled().await;
+    let browser = Browser::open(1280, scripts).await;
+    browser.goto(&app.url).await;
+    browser.click("button[popovertarget=help]").await;
+    assert!(browser.texts("#help").await[0].contains("duration_ms>200"));
+    browser.click("#help button").await;
+    assert_eq!(browser.texts("#help").await, [""]);
+    browser.close().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn help_with_scripts() {
+    help(Scripts::On).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn help_without_scripts() {
+    help(Scripts::Off).await;
+}
+
+/// Tab goes from the first thing to the last and out of the page, even with everything open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_keeps_the_focus() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    browser.goto(&format!("{}/?limit=2&q=request", app.url)).await;
+    browser.script("document.querySelectorAll('details').forEach(it => it.open = true)").await;
+    let reachable = browser.script("return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), summary')].filter(it => it.checkVisibility()).length").await;
+    let reachable = reachable.as_u64().unwrap() as usize;
+    assert!(reachable > 100, "{reachable}");
+    for step in 0..=reachable {
+        browser.press(TAB).await;
+        if focus(&browser).await == "nothing" {
+            assert!(step + 20 > reachable, "the page ends after {step} of {reachable}");
+            return browser.close().await;
+        }
+    }
+    panic!("{reachable} steps do not lead out: {}", focus(&browser).await);
+}

@@ -1,0 +1,123 @@
+//! The list: columns, wrapped lines, older rows, the page of one record, and the SQL behind it.
+
+use super::filled;
+use crate::harness::{
+    browser::{Browser, Scripts},
+    run::{eventually, seconds},
+};
+
+async fn columns(scripts: Scripts) {
+    let app = filled().await;
+    let browser = Browser::open(1280, scripts).await;
+    browser.goto(&format!("{}/?limit=5&q=timeout&level=error", app.url)).await;
+    browser.click(".menu > summary").await;
+    browser.fill("#column", "metadata.user.id").await;
+    browser.click(".menu button").await;
+    browser.arrives("/?q=timeout&limit=5&level=error&column=metadata.user.id").await;
+    assert_eq!(browser.texts(".row .cell").await, ["4", "3", "2", "1", "0"]);
+    browser.click(".row summary").await;
+    browser.click(".row [aria-label='spanId as a column']").await;
+    browser.arrives("&column=metadata.user.id&column=spanId&q=timeout").await;
+    assert_eq!(browser.count(".head.cols-2 > span").await, 6);
+    assert_eq!(browser.texts(".row:first-child .cell").await, ["4", "span-114"]);
+    browser.click(".menu > summary").await;
+    browser.click("[aria-label='Take away the column metadata.user.id']").await;
+    browser.arrives("/?level=error&limit=5&column=spanId&q=timeout").await;
+    browser.click(".row > a.cell").await;
+    browser.arrives("&q=timeout+spanId%3Aspan-114").await;
+    assert_eq!(browser.count(".row").await, 1);
+
+    browser.goto(&format!("{}/?limit=5", app.url)).await;
+    browser.click(".tools [role=switch][aria-checked=false]").await;
+    browser.arrives("/?limit=5&wrap=1").await;
+    browser.find(".rows.wrapped").await;
+    browser.click(".tools [role=switch][aria-checked=true]").await;
+    browser.arrives("/?limit=5").await;
+    browser.click(".tools a[href*='explain=1']").await;
+    browser.find(".sql pre").await;
+    assert!(browser.texts(".sql pre").await[0].contains("select"));
+    browser.close().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_wrap_and_sql() {
+    columns(Scripts::On).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_wrap_and_sql_without_scripts() {
+    columns(Scripts::Off).await;
+}
+
+/// With scripts, older rows come below those that are read; nothing moves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn older_rows_are_added() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    browser.goto(&format!("{}/?limit=50", app.url)).await;
+    for rows in [100, 120] {
+        browser.click("a[rel=next]").await;
+        eventually("more rows", seconds(10), async || { let n = browser.count(".row").await; eprintln!("{n} {} {:?}", browser.address().await, browser.console().await); (n == rows).then_some(()) })
+            .await;
+    }
+    assert_eq!(browser.address().await, "/?limit=50");
+    assert_eq!(browser.texts("#total").await, ["120 records"]);
+    assert_eq!((browser.count("a[rel=next]").await, browser.count("#more").await), (0, 1));
+    let texts = browser.script("return [...document.querySelectorAll('.row .text')].map(text => text.textContent.match(/\\d+/)[0])").await;
+    let numbers: Vec<usize> =
+        texts.as_array().unwrap().iter().map(|text| text.as_str().unwrap().parse().unwrap()).collect();
+    assert_eq!(numbers, (0..120).rev().collect::<Vec<_>>(), "each once, newest first");
+    // What was added is as alive as the rest.
+    browser.click(".rows:last-of-type .row:last-child summary").await;
+    assert!(browser.texts(".rows:last-of-type .row:last-child .message").await[0].contains("timeout"));
+    browser.close().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn older_rows_by_link_without_scripts() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::Off).await;
+    browser.goto(&format!("{}/?limit=50", app.url)).await;
+    let first = browser.texts(".row .text").await;
+    browser.click("a[rel=next]").await;
+    browser.find("a[rel=prev]").await;
+    let second = browser.texts(".row .text").await;
+    assert_eq!((second[0].as_str(), second.len()), ("fine, request 69", 50));
+    browser.click("a[rel=prev]").await;
+    browser.find(".pages:not(:has(a[rel=prev]))").await;
+    assert_eq!(browser.texts(".row .text").await, first);
+    browser.close().await;
+    app.finish().await;
+}
+
+async fn a_record(scripts: Scripts) {
+    let app = filled().await;
+    let browser = Browser::open(1280, scripts).await;
+    browser.goto(&format!("{}/?limit=5&q=timeout", app.url)).await;
+    browser.click(".row > .time").await;
+    browser.find("main.record").await;
+    assert!(browser.address().await.starts_with("/logs/"));
+    assert_eq!(browser.texts("pre.message").await, ["timeout of request 118"]);
+    browser.back().await;
+    browser.arrives("/?limit=5&q=timeout").await;
+    browser.click(".row summary").await;
+    browser.click(".row:first-child details .acts a").await;
+    browser.find("main.record").await;
+    browser.click("main.record .json a").await;
+    browser.arrives("/?metadata.path=%2Fpay").await;
+    assert_eq!(browser.texts("#total").await, ["120 records"]);
+    browser.close().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_has_a_page() {
+    a_record(Scripts::On).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_has_a_page_without_scripts() {
+    a_record(Scripts::Off).await;
+}

@@ -1,0 +1,130 @@
+//! Searches by typing and by clicking.
+
+use super::filled;
+use crate::harness::browser::{Browser, Scripts};
+
+/// Type a query, use the field panel, then narrow by facets, levels, resources and what an opened row holds.
+async fn a_search(scripts: Scripts) {
+    let app = filled().await;
+    let browser = Browser::open(1280, scripts).await;
+    browser.goto(&app.url).await;
+    browser.fill("#f-q", "timeout level>=WARN").await;
+    browser.click("#search button[type=submit]").await;
+    browser.arrives("/?q=timeout+level%3E%3DWARN").await;
+    assert_eq!(browser.texts("#total").await, ["40 records"]);
+    assert_eq!(browser.count(".row").await, 40);
+
+    browser.fill("#f-q", "timeout").await;
+    browser.click(".byfield > summary").await;
+    browser.fill("#f-limit", "10").await;
+    browser.click("input[name=level][value=error]").await;
+    browser.click("#search button[type=submit]").await;
+    browser.arrives("/?q=timeout&level=error&limit=10").await;
+    assert_eq!(browser.texts(".row > .level").await, ["error"; 10]);
+    let text = browser.texts(".row .text").await;
+    assert_eq!((text[0].as_str(), text[9].as_str()), ("timeout of request 114", "timeout of request 60"));
+
+    browser.click(".facet a[title='Only api-0']").await;
+    browser.arrives("&q=timeout+resourceId%3Aapi-0").await;
+    assert_eq!(browser.texts(".row > .resource").await, ["api-0"; 10]);
+    browser.click(".facet a[aria-label='Without c0ffee2']").await;
+    browser.arrives("&q=timeout+resourceId%3Aapi-0+-commit%3Ac0ffee2").await;
+    assert_eq!(browser.texts("#total").await, ["5 records"]);
+
+    browser.goto(&format!("{}/?q=fine", app.url)).await;
+    browser.click(".row > .level").await;
+    browser.arrives("/?q=fine+level%3Ainfo").await;
+    assert_eq!(browser.texts("#total").await, ["20 records"]);
+    browser.click(".row > .resource").await;
+    browser.arrives("/?q=fine+level%3Ainfo+resourceId%3Aapi-3").await;
+    browser.click(".row summary").await;
+    assert!(browser.texts(".row:first-child .message").await[0].contains("at Pay.java:119"));
+    browser.click(".row [aria-label='Only metadata.user.id 4']").await;
+    browser.arrives("+metadata.user.id%3A4").await;
+    browser.click(".row summary").await;
+    browser.click(".row [aria-label='Without spanId span-119']").await;
+    browser.arrives("+-spanId%3Aspan-119").await;
+    assert_eq!(browser.texts("#total").await, ["1 record"]);
+    browser.close().await;
+    app.finish().await;
+}
+
+/// Conditions are switched off and on, turned round, edited and removed.
+async fn pills(scripts: Scripts) {
+    let app = filled().await;
+    let browser = Browser::open(1280, scripts).await;
+    browser.goto(&format!("{}/?q=timeout+resourceId%3Aapi-0", app.url)).await;
+    assert_eq!(browser.texts("#total").await, ["30 records"]);
+    browser.click("[aria-label='Switch off resourceId:api-0']").await;
+    browser.arrives("/?off=resourceId%3Aapi-0&q=timeout").await;
+    assert_eq!(browser.texts("#total").await, ["60 records"]);
+    browser.click("[aria-label='Switch on resourceId:api-0']").await;
+    browser.arrives("/?q=timeout+resourceId%3Aapi-0").await;
+    browser.click("[aria-label='Invert resourceId:api-0']").await;
+    browser.arrives("/?q=timeout+-resourceId%3Aapi-0").await;
+    assert_eq!(browser.texts(".row > .resource").await, ["api-2"; 30]);
+
+    browser.click(".pill.negative summary").await;
+    browser.fill("[aria-label='Edit -resourceId:api-0']", "commit:c0ffee2 or commit:none").await;
+    browser.click(".pill.negative form button").await;
+    browser.arrives("/?q=timeout+%28commit%3Ac0ffee2+or+commit%3Anone%29").await;
+    assert_eq!(browser.texts("#total").await, ["30 records"]);
+    browser.click("[aria-label='Remove timeout']").await;
+    browser.arrives("/?q=commit%3Ac0ffee2+or+commit%3Anone").await;
+    assert_eq!(browser.texts("#total").await, ["60 records"]);
+    browser.close().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_in_the_browser() {
+    a_search(Scripts::On).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_without_scripts() {
+    a_search(Scripts::Off).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pills_with_scripts() {
+    pills(Scripts::On).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pills_without_scripts() {
+    pills(Scripts::Off).await;
+}
+
+/// What is wrong is said where it was typed, and what was typed stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_is_shown_at_its_place() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::Off).await;
+    browser.goto(&app.url).await;
+    browser.fill("#f-q", "timeout (level:banana or x)").await;
+    browser.click("#search button[type=submit]").await;
+    let field = browser.find("#f-q[aria-invalid=true][aria-describedby=e-q]").await;
+    assert_eq!(field.prop("value").await.unwrap().as_deref(), Some("timeout (level:banana or x)"));
+    let pointer = browser.find("#e-q pre").await.prop("textContent").await.unwrap().unwrap();
+    assert_eq!(pointer, "timeout (level:banana or x)\n               ^^^^^^");
+    assert!(browser.texts("#e-q p").await[0].contains("banana"));
+
+    browser.fill("#f-q", "").await;
+    browser.click(".byfield > summary").await;
+    browser.fill("#f-regex", "a(").await;
+    browser.click("#search button[type=submit]").await;
+    let field = browser.find("#f-regex[aria-invalid=true]").await;
+    assert_eq!(field.prop("value").await.unwrap().as_deref(), Some("a("));
+    assert!(browser.texts("#e-regex").await[0].contains("parentheses"));
+
+    browser.fill("#f-regex", "").await;
+    browser.fill("#f-t", "soonish").await;
+    browser.click("#search button[type=submit]").await;
+    let field = browser.find("#f-t[aria-invalid=true]").await;
+    assert_eq!(field.prop("value").await.unwrap().as_deref(), Some("soonish"));
+    browser.fill("#f-t", "").await;
+    browser.click("#search button[type=submit]").await;
+    browser.find(".rows").await;
+    browser.close().await;
+}
