@@ -25,10 +25,7 @@ use super::{
     statement::{Statement, Value},
     walk::{Aim, Blocks, Portion, Walk},
 };
-use crate::{
-    index::need::Need,
-    record::{RecordId, Timestamp},
-};
+use crate::record::Timestamp;
 
 /// Units of the first portion of a walk, and of the largest: 65,536 rows take about 80 ms to filter by a substring.
 pub(super) const UNITS_FIRST: usize = 64;
@@ -136,25 +133,15 @@ pub(super) async fn find_and_stay(
     let started = Instant::now();
     let (mut session, snapshot) = Session::open(state, started + state.time_max).await?;
     session.explains(query.explains);
-    let direction = query.cursor.map_or(Direction::Older, |cursor| cursor.direction);
-    let start = match query.cursor {
-        Some(cursor) => cursor.position,
-        None => Position::start_of(query.window().to.unwrap_or(Timestamp::MAX)),
-    };
     let due = started + query.budget.unwrap_or(state.budget);
-    let expr = query.filter.expr();
-    let aim = aim(query, &expr, start, direction);
-    let (from, to) = (aim.from, aim.to);
-    let mut search =
-        Search { query, expr, direction, start, from, to, due, hits: Vec::new(), cut: None, rows_read: 0 };
-    let mut walk = Walk::new(&snapshot, &state.catalogue, aim);
-    let end = search.run(&mut session, &mut walk).await;
-    let cost = Cost { rows_read: search.rows_read, blocks: walk.blocks, took: started.elapsed() };
+    let found = find_within(state, &mut session, &snapshot, query, due).await;
     let explain = explain::explain(&mut session).await;
-    let hits = search.hits;
-    state.metrics.search_rows_read.inc_by(cost.rows_read);
-    match end {
-        Ok(end) => Ok((session, snapshot, Found { explain, ..page(query, direction, hits, end, cost) })),
+    match found {
+        Ok(mut found) => {
+            found.explain = explain;
+            found.stats.took = started.elapsed();
+            Ok((session, snapshot, found))
+        }
         Err(error) => {
             session.close().await;
             Err(error)
@@ -162,32 +149,30 @@ pub(super) async fn find_and_stay(
     }
 }
 
-/// Finds the record with this id: the time inside it says which units can hold it.
-pub async fn find_one(state: &State, id: RecordId) -> Result<Row, SearchError> {
-    let millis = id.millis().ok_or(SearchError::NotFound)?;
-    let from = Timestamp(millis * 1_000);
-    if from > Timestamp::MAX {
-        return Err(SearchError::NotFound);
-    }
-    let _turn = turn(state).await?;
-    again_if_gone(state, async || find_one_in(state, from, id).await).await
-}
-
-async fn find_one_in(state: &State, from: Timestamp, id: RecordId) -> Result<Row, SearchError> {
-    let (mut session, snapshot) = Session::open(state, Instant::now() + state.time_max).await?;
-    let to = Timestamp(from.0 + 1_000);
-    let aim = Aim { need: Need::anything(), from, to, direction: Direction::Older };
-    let mut walk = Walk::new(&snapshot, &state.catalogue, aim);
-    let mut found = Err(SearchError::NotFound);
-    while let Some(Portion { leaf, units, .. }) = walk.next(&mut session, UNITS_MAX).await? {
-        let rows = session.statement(&sql::one(&leaf.name, units, id.0)).await?;
-        if let Some(row) = rows.first() {
-            found = Row::read(row);
-            break;
-        }
-    }
-    session.close().await;
-    found
+/// Finds one page in a snapshot that is there already; several pages found so fit together.
+pub(super) async fn find_within(
+    state: &State,
+    session: &mut Session,
+    snapshot: &Snapshot,
+    query: &Query,
+    due: Instant,
+) -> Result<Found, SearchError> {
+    let started = Instant::now();
+    let direction = query.cursor.map_or(Direction::Older, |cursor| cursor.direction);
+    let start = match query.cursor {
+        Some(cursor) => cursor.position,
+        None => Position::start_of(query.window().to.unwrap_or(Timestamp::MAX)),
+    };
+    let expr = query.filter.expr();
+    let aim = aim(query, &expr, start, direction);
+    let (from, to) = (aim.from, aim.to);
+    let mut search =
+        Search { query, expr, direction, start, from, to, due, hits: Vec::new(), cut: None, rows_read: 0 };
+    let mut walk = Walk::new(snapshot, &state.catalogue, aim);
+    let end = search.run(session, &mut walk).await;
+    let cost = Cost { rows_read: search.rows_read, blocks: walk.blocks, took: started.elapsed() };
+    state.metrics.search_rows_read.inc_by(cost.rows_read);
+    Ok(page(query, direction, search.hits, end?, cost))
 }
 
 pub(super) async fn turn(state: &State) -> Result<OwnedSemaphorePermit, SearchError> {

@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod around;
 mod contract;
 mod counts;
 mod delete;
