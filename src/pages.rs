@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod assets;
+pub mod context;
 pub mod explorer;
 pub mod form;
 pub mod json_lines;
@@ -12,6 +13,7 @@ pub mod problem;
 pub mod record;
 pub mod rows;
 pub mod text;
+pub mod trace;
 
 use actix_web::web;
 
@@ -28,5 +30,15 @@ pub fn routes(config: &mut web::ServiceConfig) {
             web::resource("/logs/{id}")
                 .route(web::get().to(record::page))
                 .route(web::head().to(record::page)),
+        )
+        .service(
+            web::resource("/logs/{id}/context")
+                .route(web::get().to(context::page))
+                .route(web::head().to(context::page)),
+        )
+        .service(
+            web::resource(["/traces", "/traces/{traceId}"])
+                .route(web::get().to(trace::page))
+                .route(web::head().to(trace::page)),
         );
 }

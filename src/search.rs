@@ -10,6 +10,7 @@
 pub mod answer;
 pub mod as_of;
 pub mod catalogue;
+pub mod context;
 pub mod count;
 pub mod cursor;
 pub mod delete;
@@ -23,12 +24,14 @@ pub mod find;
 pub mod fold;
 pub mod grammar;
 pub mod need;
+pub mod one;
 pub mod params;
 pub mod predicate;
 pub mod row;
 pub mod session;
 pub mod sql;
 pub mod statement;
+pub mod trace;
 pub mod walk;
 
 use std::{
@@ -108,7 +111,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::head().to(record_json)),
         )
         .configure(count::routes)
-        .configure(export::routes);
+        .configure(export::routes)
+        .configure(context::routes)
+        .configure(trace::routes);
 }
 
 /// Reply of `GET /api/logs`.
@@ -174,9 +179,13 @@ async fn record_json(request: HttpRequest, state: web::Data<State>) -> HttpRespo
 }
 
 pub async fn read_and_find_one(request: &HttpRequest, state: &State) -> Result<Row, SearchError> {
+    one::find_one(state, asked_id(request)?).await
+}
+
+/// The record id in an address.
+pub fn asked_id(request: &HttpRequest) -> Result<RecordId, SearchError> {
     let text = request.match_info().query("id");
-    let id = Uuid::try_parse(text).map_err(|_| SearchError::bad("id", "is not an id"))?;
-    find::find_one(state, RecordId(id)).await
+    Uuid::try_parse(text).map(RecordId).map_err(|_| SearchError::bad("id", "is not an id"))
 }
 
 /// Logs the cause of an error once, here at the edge.

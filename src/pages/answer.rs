@@ -9,8 +9,18 @@ use actix_web::{
 use askama::Template;
 use flate2::Compression;
 
-use super::{assets, explorer::ExplorerPage, problem::ProblemPage, record::RecordPage};
-use crate::search::answer::{ErrorBody, json};
+use super::{
+    assets,
+    context::ContextPage,
+    explorer::ExplorerPage,
+    problem::{Problem, ProblemPage},
+    record::RecordPage,
+    trace::TracePage,
+};
+use crate::search::{
+    answer::{ErrorBody, json, json_error, with_retry},
+    error::SearchError,
+};
 
 /// No inline script or style anywhere, nothing from elsewhere, no frames.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -37,7 +47,7 @@ macro_rules! parts {
         }
     )*};
 }
-parts!(ExplorerPage, RecordPage, ProblemPage);
+parts!(ExplorerPage, RecordPage, TracePage, ContextPage, ProblemPage);
 
 /// Headers of every answer, whatever it is.
 pub fn page_headers() -> DefaultHeaders {
@@ -94,6 +104,15 @@ pub fn problem(request: &HttpRequest, status: StatusCode, heading: &'static str,
     } else {
         json(status, &ErrorBody { error: text, field: None, column: None })
     }
+}
+
+/// An error of a search whose page has nothing else to show.
+pub fn search_problem(request: &HttpRequest, error: &SearchError) -> HttpResponse {
+    if !reads_html(request) {
+        return json_error(error);
+    }
+    let Problem { heading, text, .. } = Problem::new(error, None);
+    with_retry(page(request, error.status(), &ProblemPage::from((heading, text.as_str()))), error)
 }
 
 /// The answer to an address that does not exist.

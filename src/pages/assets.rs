@@ -15,6 +15,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("theme.js", "text/javascript; charset=utf-8", include_bytes!("../../static/theme.js")),
     ("icon.svg", "image/svg+xml", include_bytes!("../../static/icon.svg")),
     ("message.css", "text/css; charset=utf-8", include_bytes!("../../static/message.css")),
+    ("trace.css", "text/css; charset=utf-8", include_bytes!("../../static/trace.css")),
 ];
 
 /// The static files by name.

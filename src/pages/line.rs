@@ -3,7 +3,7 @@
 use super::{
     explorer::view::COLUMNS_MAX,
     json_lines::leaves,
-    links::{Links, is_level, name},
+    links::{self, Links, is_level, name},
     message::{Block, Piece, blocks, first_line},
     text::{moment, shown},
 };
@@ -93,7 +93,7 @@ impl Line {
             message_rest: row.message.len() - cut,
             fields,
             fields_rest: metadata.len().saturating_sub(LEAVES_MAX),
-            trace_href: row.trace_id.as_deref().map(|trace| Links::fresh().with_value("traceId", trace)),
+            trace_href: row.trace_id.as_deref().map(links::trace),
         }
     }
 }

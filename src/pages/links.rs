@@ -1,11 +1,16 @@
 //! Addresses with the whole state of a page in them. In: what the page shows. Out: addresses that differ from it in one thing. Pure.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::search::{
     expr::{Expr, Field, Test, conjuncts, negated},
     filter::Match,
     grammar,
     params::{self, Query},
 };
+
+/// What stands in a path as it is (RFC 3986, unreserved).
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where a link leads from.
 pub struct Links {
@@ -27,6 +32,11 @@ impl Links {
     /// Addresses of searches with a single condition.
     pub fn fresh() -> Self {
         Self::of(Vec::new(), Expr::everything())
+    }
+
+    /// Those of a search that asks for this and nothing else.
+    pub fn to(condition: Expr) -> Self {
+        Self::of(Vec::new(), condition)
     }
 
     fn of(params: Vec<(String, String)>, q: Expr) -> Self {
@@ -194,6 +204,32 @@ pub fn address<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Strin
     format!("/{}", params::encode(pairs))
 }
 
+/// The page of a trace, whatever text its id is.
+pub fn trace(trace_id: &str) -> String {
+    trace_with(trace_id, &[])
+}
+
+/// The same with parameters. What is a step of a path to every browser, however it is escaped, stands behind the `?`.
+pub fn trace_with(trace_id: &str, pairs: &[(&str, &str)]) -> String {
+    let pairs = pairs.iter().copied();
+    match trace_id {
+        "" | "." | ".." => {
+            format!("/traces{}", params::encode([("traceId", trace_id)].into_iter().chain(pairs)))
+        }
+        _ => format!("/traces/{}{}", utf8_percent_encode(trace_id, &ESCAPED), params::encode(pairs)),
+    }
+}
+
+/// The records around one.
+pub fn context(id: &str, params: &[(String, String)]) -> String {
+    format!("/logs/{id}/context{}", params::encode(params.iter().map(|(n, v)| (n.as_str(), v.as_str()))))
+}
+
+/// The same as JSON.
+pub fn api_context(id: &str, params: &[(String, String)]) -> String {
+    format!("/api{}", context(id, params))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,5 +261,21 @@ mod tests {
         assert_eq!(commit(&links("q=a -commit:c")), "/?wrap=1&q=a+commit%3Ac");
         assert_eq!(commit(&links("q=a commit:c")), "/?wrap=1&q=a+commit%3Ac");
         assert_eq!(links("q=a").not_value(&Field::Commit, "c"), "/?wrap=1&q=a+-commit%3Ac");
+    }
+
+    #[test]
+    fn a_trace_may_have_any_id() {
+        for (id, address) in [
+            ("5e5342f-A_~.", "/traces/5e5342f-A_~."),
+            ("a/b?c#d%2F", "/traces/a%2Fb%3Fc%23d%252F"),
+            ("\"ü\n+", "/traces/%22%C3%BC%0A%2B"),
+            ("..", "/traces?traceId=.."),
+            (".", "/traces?traceId=."),
+            ("...", "/traces/..."),
+        ] {
+            assert_eq!(trace(id), address);
+        }
+        assert_eq!(trace_with("a b", &[("view", "logs")]), "/traces/a%20b?view=logs");
+        assert_eq!(trace_with("..", &[("view", "logs")]), "/traces?traceId=..&view=logs");
     }
 }

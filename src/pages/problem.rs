@@ -27,7 +27,7 @@ impl Problem {
             SearchError::Bad(fault) => {
                 ("problem", "This search cannot be run", format!("{}: {}", fault.field, fault.error), None)
             }
-            SearchError::NotFound => ("problem", "Not found", error.to_string(), None),
+            SearchError::NotFound | SearchError::NoTrace => ("problem", "Not found", error.to_string(), None),
             SearchError::Busy { .. } => (
                 "slow",
                 "Too busy right now",

@@ -7,10 +7,9 @@ use super::{
     answer,
     assets::Assets,
     links::Links,
-    problem::Problem,
     rows::{Extent, RecordView},
 };
-use crate::search::{State, answer as api, logged, read_and_find_one};
+use crate::search::{State, logged, read_and_find_one};
 
 #[derive(Template)]
 #[template(path = "record.html", blocks = ["title", "content"])]
@@ -26,11 +25,6 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
             let record = RecordView::new(&row, &Links::fresh(), Extent::Whole);
             answer::page(&request, StatusCode::OK, &RecordPage { assets: Assets::get(), record })
         }
-        Err(error) if answer::reads_html(&request) => {
-            let problem = Problem::new(logged(&error), None);
-            let page = answer::problem(&request, error.status(), problem.heading, &problem.text);
-            api::with_retry(page, &error)
-        }
-        Err(error) => api::json_error(logged(&error)),
+        Err(error) => answer::search_problem(&request, logged(&error)),
     }
 }

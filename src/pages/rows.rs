@@ -2,14 +2,13 @@
 
 use super::{
     json_lines::{self, JsonLine},
-    links::{Links, address},
+    links::{self, Links},
     text::{moment, shown},
 };
-use crate::{
-    record::Timestamp,
-    search::{filter::Match, row::Row},
-};
+use crate::search::row::Row;
 
+/// Bytes of a message that a line shows.
+const LINE_BYTES_MAX: usize = 1 << 10;
 /// Bytes of a message and lines of metadata that a row of the list shows; the record's own page shows all.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
 const METADATA_LINES_MAX: usize = 60;
@@ -32,7 +31,7 @@ pub struct RecordView {
     /// Lines of metadata that are not shown.
     pub metadata_rest: usize,
     pub trace_href: Option<String>,
-    pub around_href: String,
+    pub context_href: String,
 }
 
 pub struct FieldView {
@@ -44,6 +43,8 @@ pub struct FieldView {
 /// How much of a record is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
+    /// Neither fields nor metadata.
+    Line,
     Row,
     Whole,
 }
@@ -51,29 +52,19 @@ pub enum Extent {
 impl RecordView {
     pub fn new(row: &Row, links: &Links, extent: Extent) -> Self {
         let cut = match extent {
+            Extent::Line => row.message.floor_char_boundary(LINE_BYTES_MAX),
             Extent::Row => row.message.floor_char_boundary(MESSAGE_BYTES_MAX),
             Extent::Whole => row.message.len(),
         };
-        let mut fields = vec![
-            FieldView::new("level", row.level.name(), links),
-            FieldView::new("resourceId", &row.resource_id, links),
-        ];
-        let optional = [("traceId", &row.trace_id), ("spanId", &row.span_id), ("commit", &row.commit)];
-        for (name, value) in optional {
-            if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
-                fields.push(FieldView::new(name, value, links));
-            }
-        }
-        let mut metadata = row.metadata.as_ref().map_or_else(Vec::new, |text| {
-            json_lines::lines(text.get(), &|path, value| links.with_value(path, value))
-        });
+        let (fields, mut metadata) = match extent {
+            Extent::Line => (Vec::new(), Vec::new()),
+            Extent::Row | Extent::Whole => (fields(row, links), metadata(row, links)),
+        };
         let metadata_rest = match extent {
             Extent::Row => metadata.len().saturating_sub(METADATA_LINES_MAX),
-            Extent::Whole => 0,
+            Extent::Line | Extent::Whole => 0,
         };
         metadata.truncate(metadata.len() - metadata_rest);
-        let around = |micros: i64| Timestamp(row.timestamp.0 + micros).to_string();
-        let resource = Match::Exact(row.resource_id.clone()).write();
         Self {
             id: row.id.to_string(),
             time: moment(row.timestamp),
@@ -88,14 +79,29 @@ impl RecordView {
             client_id: row.client_id.as_deref().map(shown),
             metadata,
             metadata_rest,
-            trace_href: row.trace_id.as_deref().map(|trace| Links::fresh().with_value("traceId", trace)),
-            around_href: address([
-                ("resourceId", resource.as_str()),
-                ("from", &around(-60_000_000)),
-                ("to", &around(60_000_001)),
-            ]),
+            trace_href: row.trace_id.as_deref().filter(|trace| !trace.is_empty()).map(links::trace),
+            context_href: links::context(&row.id.to_string(), &[]),
         }
     }
+}
+
+fn fields(row: &Row, links: &Links) -> Vec<FieldView> {
+    let mut fields = vec![
+        FieldView::new("level", row.level.name(), links),
+        FieldView::new("resourceId", &row.resource_id, links),
+    ];
+    let optional = [("traceId", &row.trace_id), ("spanId", &row.span_id), ("commit", &row.commit)];
+    for (name, value) in optional {
+        if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
+            fields.push(FieldView::new(name, value, links));
+        }
+    }
+    fields
+}
+
+fn metadata(row: &Row, links: &Links) -> Vec<JsonLine> {
+    let lines = |text: &str| json_lines::lines(text, &|path, value| links.with_value(path, value));
+    row.metadata.as_ref().map_or_else(Vec::new, |text| lines(text.get()))
 }
 
 impl FieldView {

@@ -15,6 +15,8 @@ pub enum SearchError {
     Bad(Fault),
     #[error("there is no record with this id")]
     NotFound,
+    #[error("no record has this traceId")]
+    NoTrace,
     /// As many searches as may run at once are running.
     #[error("too many searches are running")]
     Busy { retry_after: Duration },
@@ -41,7 +43,7 @@ impl SearchError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoTrace => StatusCode::NOT_FOUND,
             Self::Busy { .. }
             | Self::TooSlow { .. }
             | Self::LeafGone
@@ -57,7 +59,7 @@ impl SearchError {
             | Self::TooSlow { retry_after }
             | Self::Unavailable { retry_after, .. } => Some(*retry_after),
             Self::LeafGone | Self::Contended => Some(Duration::from_secs(1)),
-            Self::Bad(_) | Self::NotFound | Self::Internal { .. } => None,
+            Self::Bad(_) | Self::NotFound | Self::NoTrace | Self::Internal { .. } => None,
         }
     }
 
@@ -67,6 +69,7 @@ impl SearchError {
             Self::Unavailable { cause, .. } | Self::Internal { cause } => Some(cause),
             Self::Bad(_)
             | Self::NotFound
+            | Self::NoTrace
             | Self::Busy { .. }
             | Self::TooSlow { .. }
             | Self::LeafGone
@@ -135,6 +138,7 @@ mod tests {
         for (error, status, text) in [
             (SearchError::bad("limit", "is too large"), 400, "limit: is too large"),
             (SearchError::NotFound, 404, "there is no record with this id"),
+            (SearchError::NoTrace, 404, "no record has this traceId"),
             (SearchError::Busy { retry_after: second }, 503, "too many searches are running"),
             (
                 SearchError::TooSlow { retry_after: second },

@@ -142,7 +142,8 @@ pub(super) async fn find_and_stay(
     let started = Instant::now();
     let (mut session, snapshot) = Session::open_as_of(state, started + state.time_max, query.as_of()).await?;
     session.explains(query.explains);
-    match find_in(state, &mut session, &snapshot, query, started).await {
+    let due = started + query.budget.unwrap_or(state.budget);
+    match find_in(state, &mut session, &snapshot, query, due).await {
         Ok(found) => Ok((session, snapshot, found)),
         Err(error) => {
             session.close().await;
@@ -151,14 +152,15 @@ pub(super) async fn find_and_stay(
     }
 }
 
-/// Finds one page in a snapshot.
+/// Finds one page in a snapshot that is there already; several pages found so fit together.
 pub(super) async fn find_in(
     state: &State,
     session: &mut Session,
     snapshot: &Snapshot,
     query: &Query,
-    started: Instant,
+    due: Instant,
 ) -> Result<Found, SearchError> {
+    let started = Instant::now();
     let direction = query.cursor.as_ref().map_or(Direction::Older, |cursor| cursor.direction);
     let start = match &query.cursor {
         Some(cursor) => cursor.position,
@@ -174,7 +176,7 @@ pub(super) async fn find_in(
         from: aim.from,
         to: aim.to,
         stored: snapshot.stored.as_ref(),
-        due: started + query.budget.unwrap_or(state.budget),
+        due,
         hits: Vec::new(),
         cut: None,
         rows_read: 0,

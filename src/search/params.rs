@@ -20,7 +20,7 @@ pub const LIMIT_MAX: usize = 1_000;
 /// Bytes of a message, and of metadata: nothing longer is stored.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of resourceId, traceId, spanId and commit: nothing longer is stored.
-const ID_BYTES_MAX: usize = 256;
+pub const ID_BYTES_MAX: usize = 256;
 /// Bytes of a regex; compiling time grows with it.
 pub const REGEX_BYTES_MAX: usize = 1_024;
 pub const PATH_BYTES_MAX: usize = 1_024;

@@ -8,6 +8,7 @@
 mod harness;
 
 mod as_of;
+mod around;
 mod contract;
 mod counts;
 mod delete;

@@ -50,7 +50,7 @@ impl Source {
             let started = Instant::now();
             let (mut session, snapshot) =
                 Session::open_as_of(&state, started + STATEMENT_TIME_MAX, query.as_of()).await?;
-            match find_in(&state, &mut session, &snapshot, &query, started).await {
+            match find_in(&state, &mut session, &snapshot, &query, started + PORTION_TIME).await {
                 Ok(found) => Ok((session, snapshot, found)),
                 Err(error) => {
                     session.close().await;
@@ -72,7 +72,8 @@ impl Source {
         let found = loop {
             let started = Instant::now();
             self.session.deadline = started + STATEMENT_TIME_MAX;
-            match find_in(&self.state, &mut self.session, &self.snapshot, query, started).await {
+            match find_in(&self.state, &mut self.session, &self.snapshot, query, started + PORTION_TIME).await
+            {
                 Err(SearchError::Busy { .. }) if started < patient_until => {}
                 found => break found?,
             }

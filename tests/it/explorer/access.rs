@@ -37,7 +37,8 @@ async fn faults(browser: &Browser, app: &TestApp, look: &str, pages: &[(&str, &s
     for (path, action) in pages {
         browser.goto(&format!("{}{}", app.url, path.replace("{id}", &newest))).await;
         browser.script(action).await;
-        faults.extend(browser.axe().await.into_iter().map(|fault| format!("{look} {path} {action}: {fault}")));
+        faults
+            .extend(browser.axe().await.into_iter().map(|fault| format!("{look} {path} {action}: {fault}")));
     }
     faults
 }
@@ -47,7 +48,10 @@ async fn everybody_can_use_every_page() {
     let app = filled().await;
     // Whatever a record can hold is on one of the pages.
     let mut odd = samples().next().unwrap();
-    odd["message"] = json!(format!("\u{1b}[31mred\u{1b}[0m https://example.org/ {}\nat a.B.c(D.java:1)", "long ".repeat(900)));
+    odd["message"] = json!(format!(
+        "\u{1b}[31mred\u{1b}[0m https://example.org/ {}\nat a.B.c(D.java:1)",
+        "long ".repeat(900)
+    ));
     odd["metadata"] = json!({"ms": 1.5, "list": [1, {"a": null}], "empty": {}, "text": "x".repeat(3_000)});
     odd["timestamp"] = json!("2026-01-02T04:00:00Z");
     odd["level"] = json!("fatal");

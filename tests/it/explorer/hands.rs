@@ -44,7 +44,10 @@ async fn keys() {
     browser.press('j').await;
     assert_eq!(focus(&browser).await, "help", "rows behind the help are left alone");
     browser.press(ESCAPE).await;
-    assert_eq!((browser.count("#help:popover-open").await, browser.count(".row details[open]").await), (0, 1));
+    assert_eq!(
+        (browser.count("#help:popover-open").await, browser.count(".row details[open]").await),
+        (0, 1)
+    );
     browser.press(ESCAPE).await;
     assert_eq!(browser.count("details[open]:is(.row *)").await, 0);
     assert_eq!(focus(&browser).await, "timeout of request 118");

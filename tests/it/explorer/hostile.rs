@@ -67,7 +67,8 @@ impl Watched {
 fn difference(seen: &Value, twin: &Value) -> Option<String> {
     let (seen, twin) = (seen.as_array().unwrap(), twin.as_array().unwrap());
     let at = (0..seen.len().max(twin.len())).find(|at| seen.get(*at) != twin.get(*at))?;
-    let around = |shape: &[Value]| shape[at.saturating_sub(2).min(shape.len())..(at + 2).min(shape.len())].to_vec();
+    let around =
+        |shape: &[Value]| shape[at.saturating_sub(2).min(shape.len())..(at + 2).min(shape.len())].to_vec();
     Some(format!("element {at}: {:?} instead of {:?}", around(seen), around(twin)))
 }
 
@@ -76,9 +77,14 @@ async fn hostile_text_stays_text() {
     let app = TestApp::plan().ready().await;
     let twin = "harmless";
     let long = corpus::long_texts();
-    let texts: Vec<&str> = [twin].into_iter().chain(corpus::TEXTS.iter().copied()).chain(long.iter().map(String::as_str)).collect();
+    let texts: Vec<&str> = [twin]
+        .into_iter()
+        .chain(corpus::TEXTS.iter().copied())
+        .chain(long.iter().map(String::as_str))
+        .collect();
     assert!(texts.len() > 60);
-    let ids = app.post(NDJSON, ndjson(texts.iter().map(|text| record(text))), &[]).await.accepted(texts.len());
+    let ids =
+        app.post(NDJSON, ndjson(texts.iter().map(|text| record(text))), &[]).await.accepted(texts.len());
     app.wait_rows(texts.len() as i64).await;
     let browser = Browser::open(1280, Scripts::On).await;
     browser.before_pages(WATCH).await;
@@ -96,11 +102,18 @@ async fn hostile_text_stays_text() {
     let links = page.browser.script("return Object.fromEntries([...document.querySelectorAll('.row')].map((row) => [row.id, [...row.querySelectorAll('a')].map((a) => a.getAttribute('href'))]))").await;
 
     // 2. Each in every part of a page of its own, and on the page of its record.
-    let [search_of_twin, record_of_twin] = [page.shape(&format!("/?{}", everywhere(twin))).await, page.shape(&format!("/logs/{}", ids[0])).await];
+    let [search_of_twin, record_of_twin] = [
+        page.shape(&format!("/?{}", everywhere(twin))).await,
+        page.shape(&format!("/logs/{}", ids[0])).await,
+    ];
     assert!(search_of_twin.as_array().unwrap().len() > 200);
     for (text, id) in texts.iter().zip(&ids).skip(1) {
-        for (path, twin) in [(format!("/?{}", everywhere(text)), &search_of_twin), (format!("/logs/{id}"), &record_of_twin)] {
-            wrong.extend(difference(&page.shape(&path).await, twin).map(|it| format!("{path} of {text:?}: {it}")));
+        for (path, twin) in
+            [(format!("/?{}", everywhere(text)), &search_of_twin), (format!("/logs/{id}"), &record_of_twin)]
+        {
+            wrong.extend(
+                difference(&page.shape(&path).await, twin).map(|it| format!("{path} of {text:?}: {it}")),
+            );
             page.assert_calm(&path).await;
         }
     }
@@ -110,12 +123,21 @@ async fn hostile_text_stays_text() {
         let mut found = 0;
         for link in links[id].as_array().unwrap().iter().filter_map(Value::as_str) {
             assert!(link.starts_with('/') && !link.starts_with("//"), "{link}");
-            let Some(query) = link.strip_prefix("/?").filter(|query| query.starts_with("limit=1000&q=") && !query.contains("q=-")) else { continue };
+            let Some(query) = link
+                .strip_prefix("/?")
+                .filter(|query| query.starts_with("limit=1000&q=") && !query.contains("q=-"))
+            else {
+                continue;
+            };
             let answer = page.app.get(&format!("/api/logs?{query}")).await;
-            let finds = answer.json["logs"].as_array().is_some_and(|logs| logs.iter().any(|log| log["id"] == **id));
+            let finds =
+                answer.json["logs"].as_array().is_some_and(|logs| logs.iter().any(|log| log["id"] == **id));
             found += usize::from(finds);
             if !finds {
-                wrong.push(format!("{link} of {text:?} does not find it: {}", answer.text().chars().take(200).collect::<String>()));
+                wrong.push(format!(
+                    "{link} of {text:?} does not find it: {}",
+                    answer.text().chars().take(200).collect::<String>()
+                ));
             }
         }
         assert!(found > 5, "{found} links of {text:?}");

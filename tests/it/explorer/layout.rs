@@ -19,7 +19,8 @@ async fn with_long_values(app: &TestApp) -> String {
     for field in ["resourceId", "traceId", "spanId", "commit"] {
         long[field] = json!(field.repeat(256 / field.len()));
     }
-    long["metadata"] = json!({"k".repeat(200): "v".repeat(1_900), "deep": {"er": {"list": vec!["w".repeat(300); 3]}}});
+    long["metadata"] =
+        json!({"k".repeat(200): "v".repeat(1_900), "deep": {"er": {"list": vec!["w".repeat(300); 3]}}});
     long["timestamp"] = json!("2026-01-02T04:00:00Z");
     let id = app.post_json(&long).await.accepted(1).remove(0);
     app.wait_rows(121).await;
@@ -34,7 +35,10 @@ async fn no_width_needs_sideways_scrolling() {
     let paths = [
         "/".to_owned(),
         "/?wrap=1&limit=3".to_owned(),
-        format!("/?limit=3&column=traceId&column=spanId&column=commit&column=metadata.{}&column=metadata.user.id&column=metadata.path", "k".repeat(200)),
+        format!(
+            "/?limit=3&column=traceId&column=spanId&column=commit&column=metadata.{}&column=metadata.user.id&column=metadata.path",
+            "k".repeat(200)
+        ),
         "/?level=error&limit=0".to_owned(),
         format!("/?q={long}+-{long}&off={long}&resourceId={long}"),
         format!("/?q=level:{long}"),
@@ -76,7 +80,9 @@ async fn all_rows_are_found_and_printed() {
     let browser = Browser::open(1280, Scripts::On).await;
     browser.goto(&format!("{}/?limit=1000", app.url)).await;
     let text = browser.script("return document.body.innerText").await;
-    let missing = |text: &Value| (0..1_000).filter(|n| !text.as_str().unwrap().contains(&format!("row {n:04}"))).count();
+    let missing = |text: &Value| {
+        (0..1_000).filter(|n| !text.as_str().unwrap().contains(&format!("row {n:04}"))).count()
+    };
     assert_eq!(missing(&text), 0);
     let found = "return [window.find('row 0000'), window.find('row 9999')]";
     assert_eq!(browser.script(found).await, json!([true, false]));

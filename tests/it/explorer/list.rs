@@ -58,8 +58,12 @@ async fn older_rows_are_added() {
     browser.goto(&format!("{}/?limit=50", app.url)).await;
     for rows in [100, 120] {
         browser.click("a[rel=next]").await;
-        eventually("more rows", seconds(10), async || { let n = browser.count(".row").await; eprintln!("{n} {} {:?}", browser.address().await, browser.console().await); (n == rows).then_some(()) })
-            .await;
+        eventually("more rows", seconds(10), async || {
+            let n = browser.count(".row").await;
+            eprintln!("{n} {} {:?}", browser.address().await, browser.console().await);
+            (n == rows).then_some(())
+        })
+        .await;
     }
     assert_eq!(browser.address().await, "/?limit=50");
     assert_eq!(browser.texts("#total").await, ["120 records"]);

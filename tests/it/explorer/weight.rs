@@ -18,7 +18,13 @@ async fn a_first_visit_is_light() {
     let varied = (0..200).map(|n| {
         let mut record = samples().nth(n % 120).unwrap();
         let name = |salt: &str| blake3::hash(format!("{salt} {n}").as_bytes()).to_hex();
-        record["message"] = format!("GET /orders/{} took {n}1 ms for user {}, connection {} kept", &name("a")[..8], n * 7919, &name("b")[..12]).into();
+        record["message"] = format!(
+            "GET /orders/{} took {n}1 ms for user {}, connection {} kept",
+            &name("a")[..8],
+            n * 7919,
+            &name("b")[..12]
+        )
+        .into();
         record["traceId"] = name("trace")[..32].into();
         record["spanId"] = name("span")[..16].into();
         record["metadata"]["ip"] = format!("10.{}.{}.{}", n % 7, n % 250, n * 31 % 250).into();

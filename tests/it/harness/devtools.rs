@@ -74,7 +74,12 @@ impl Browser {
                 (found) => done(found.violations.flatMap((rule) => rule.nodes.filter((node) => !mayBeSmall(rule, node)).map((node) => `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary}`))),
                 (error) => done([String(error)]));";
         let found = self.page.execute_async(run, Vec::new()).await.expect("axe runs");
-        found.as_array().expect("a list").iter().map(|text| text.as_str().expect("a text").to_owned()).collect()
+        found
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|text| text.as_str().expect("a text").to_owned())
+            .collect()
     }
 
     async fn ask(&self, path: &str, body: Value) -> Value {

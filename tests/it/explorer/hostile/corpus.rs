@@ -99,5 +99,13 @@ pub const TEXTS: &[&str] = &[
 
 /// Long ones, as long as a field may be.
 pub fn long_texts() -> Vec<String> {
-    ["x".repeat(250), "<b>".repeat(80), "\u{202e}".repeat(80), "a b ".repeat(60), "&amp;".repeat(50), "\u{1f3f4}".repeat(60)].into()
+    [
+        "x".repeat(250),
+        "<b>".repeat(80),
+        "\u{202e}".repeat(80),
+        "a b ".repeat(60),
+        "&amp;".repeat(50),
+        "\u{1f3f4}".repeat(60),
+    ]
+    .into()
 }

@@ -1,0 +1,219 @@
+//! The page of a trace, made of nothing but its records. In: `GET /traces/{traceId}`. Out: a waterfall of spans with their records below
+//! them (`?view=spans`), or all records in one list (`?view=logs`); every record is on the page, whatever is folded.
+
+pub mod axis;
+pub mod waterfall;
+
+use std::{collections::HashMap, time::Instant};
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use askama::Template;
+
+use self::{
+    axis::{Axis, Mark, lasting},
+    waterfall::{Item, items, lane},
+};
+use super::{
+    answer,
+    assets::Assets,
+    links::{self, Links},
+    rows::{Extent as Shown, RecordView},
+    text::{grouped, moment, shown},
+};
+use crate::search::{
+    State,
+    count::Levels,
+    expr::Field,
+    logged,
+    params::Fault,
+    trace::{
+        Reach, Trace, asked_id, read,
+        tree::{Extent, Span, grow},
+    },
+};
+
+/// Resources that are named; the others are counted.
+const RESOURCES_MAX: usize = 24;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum View {
+    Spans,
+    Logs,
+}
+
+#[derive(Template)]
+#[template(path = "trace.html", blocks = ["title", "content"])]
+pub struct TracePage {
+    pub assets: &'static Assets,
+    id: String,
+    lasted: String,
+    spans_count: String,
+    logs_count: String,
+    from: String,
+    to: String,
+    levels: Vec<Counted>,
+    resources: Vec<Counted>,
+    resources_rest: usize,
+    /// What is missing, and where it is.
+    rest: Option<Rest>,
+    spans_href: String,
+    logs_href: String,
+    search_href: String,
+    json_href: String,
+    body: Body,
+}
+
+enum Body {
+    Spans { marks: Vec<Mark>, items: Vec<Item> },
+    Logs(Vec<Timed>),
+}
+
+struct Counted {
+    name: String,
+    lane: u64,
+    count: String,
+    href: String,
+}
+
+struct Rest {
+    text: String,
+    href: String,
+}
+
+/// A record and how long after the beginning it came.
+struct Timed {
+    after: String,
+    row: RecordView,
+}
+
+/// `GET /traces/{traceId}`, and `GET /traces?traceId=`.
+pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let started = Instant::now();
+    let found = async {
+        let (id, others) = asked_id(&request)?;
+        let view = View::read(&others)?;
+        Ok((read(&state, &id).await?, view))
+    };
+    let answer = match found.await {
+        Ok((trace, view)) => answer::page(&request, StatusCode::OK, &TracePage::new(&trace, view)),
+        Err(error) => answer::search_problem(&request, logged(&error)),
+    };
+    state.observe(started, answer.status());
+    answer
+}
+
+impl View {
+    fn read(pairs: &[(String, String)]) -> Result<Self, Fault> {
+        match pairs {
+            [] => Ok(Self::Spans),
+            [(name, value)] if name == "view" => match value.as_str() {
+                "spans" | "" => Ok(Self::Spans),
+                "logs" => Ok(Self::Logs),
+                _ => Err(Fault::new("view", "spans or logs is needed")),
+            },
+            [(name, _), ..] if name != "view" => Err(Fault::new(name, "unknown parameter")),
+            [_, (name, _), ..] if name != "view" => Err(Fault::new(name, "unknown parameter")),
+            _ => Err(Fault::new("view", "may be given once")),
+        }
+    }
+}
+
+impl TracePage {
+    fn new(trace: &Trace, view: View) -> Self {
+        let lines = trace.lines();
+        let spans = grow(&lines);
+        let axis = Axis::new(whole(&spans));
+        let rows: Vec<RecordView> =
+            trace.rows.iter().map(|row| RecordView::new(row, &Links::fresh(), Shown::Line)).collect();
+        let here = Links::to(links::is(&Field::TraceId, &trace.id));
+        let ends =
+            |row: Option<&crate::search::row::Row>| row.map_or_else(String::new, |row| moment(row.timestamp));
+        let (resources, resources_rest) = resources(trace, &here);
+        Self {
+            assets: Assets::get(),
+            id: shown(&trace.id),
+            lasted: lasting(whole(&spans).to.0 - whole(&spans).from.0),
+            spans_count: grouped(spans.len() as u64),
+            logs_count: grouped(trace.rows.len() as u64),
+            from: ends(trace.rows.first()),
+            to: ends(trace.rows.last()),
+            levels: levels(trace, &here),
+            resources,
+            resources_rest,
+            rest: rest(trace, &here),
+            spans_href: links::trace(&trace.id),
+            logs_href: links::trace_with(&trace.id, &[("view", "logs")]),
+            search_href: here.here(),
+            json_href: format!("/api{}", links::trace(&trace.id)),
+            body: match view {
+                View::Spans => Body::Spans { marks: axis.marks(), items: items(trace, &spans, &axis, rows) },
+                View::Logs => Body::Logs(timed(trace, &axis, rows)),
+            },
+        }
+    }
+}
+
+/// From the beginning of the first bar to the end of the last one.
+fn whole(spans: &[Span<'_>]) -> Extent {
+    let from = spans.iter().map(|span| span.whole.from).min();
+    let to = spans.iter().map(|span| span.whole.to).max();
+    let (from, to) = from.zip(to).expect("a trace has records");
+    Extent { from, to }
+}
+
+fn levels(trace: &Trace, here: &Links) -> Vec<Counted> {
+    let mut levels = Levels::default();
+    for row in &trace.rows {
+        levels.add(row.level, 1);
+    }
+    let mut counted: Vec<Counted> = levels
+        .iter()
+        .map(|(level, count)| Counted {
+            name: level.name().to_owned(),
+            lane: 0,
+            count: grouped(count),
+            href: here.with("level", level.name()),
+        })
+        .collect();
+    counted.reverse();
+    counted
+}
+
+/// The resources with the most records, and the number of the others.
+fn resources(trace: &Trace, here: &Links) -> (Vec<Counted>, usize) {
+    let mut counts: HashMap<&str, u64> = HashMap::new();
+    for row in &trace.rows {
+        *counts.entry(&row.resource_id).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    let rest = counts.len().saturating_sub(RESOURCES_MAX);
+    let counted = counts.into_iter().take(RESOURCES_MAX).map(|(name, count)| Counted {
+        name: shown(name),
+        lane: lane(Some(name)),
+        count: grouped(count),
+        href: here.with_value("resourceId", name),
+    });
+    (counted.collect(), rest)
+}
+
+fn rest(trace: &Trace, here: &Links) -> Option<Rest> {
+    let count = grouped(trace.rows.len() as u64);
+    let (cursor, text) = match &trace.reach {
+        Reach::Whole => return None,
+        Reach::Limit(cursor) => (cursor, format!("These are the first {count} logs of more.")),
+        Reach::OutOfTime(cursor) => {
+            let reached = moment(cursor.position.timestamp);
+            (cursor, format!("The time was up at {count} logs, searched up to {reached}."))
+        }
+    };
+    Some(Rest { text, href: here.with("cursor", &cursor.write()) })
+}
+
+fn timed(trace: &Trace, axis: &Axis, rows: Vec<RecordView>) -> Vec<Timed> {
+    let after = |at| format!("+{}", lasting(axis.after(at)));
+    rows.into_iter()
+        .zip(&trace.rows)
+        .map(|(row, record)| Timed { after: after(record.timestamp), row })
+        .collect()
+}

@@ -1,0 +1,209 @@
+//! Spans as rows under a time axis. In: a trace and its spans. Out: structs that the template only branches and loops over. The page stays
+//! readable and quick with thousands of spans: what is deep, and roots beyond a number, lie folded; near records share a tick. Pure.
+
+use super::axis::{Axis, Bar, lasting};
+use crate::{
+    pages::{
+        links::{Links, is},
+        rows::RecordView,
+        text::shown,
+    },
+    search::{
+        expr::{Expr, Field},
+        row::Row,
+        trace::{
+            Trace,
+            tree::{Extent, Span},
+        },
+    },
+};
+
+/// Spans that are not folded.
+const OPEN_MAX: usize = 300;
+/// Ticks on a bar as long as the axis.
+const SLOTS: usize = 200;
+/// Deeper spans are not indented further.
+const INDENT_MAX: usize = 12;
+/// Colours of resources.
+const LANES: u64 = 8;
+/// Characters of a message as the name of a span, and at a tick.
+const NAME_CHARS_MAX: usize = 140;
+const TITLE_CHARS_MAX: usize = 80;
+
+pub enum Item {
+    Span(Box<SpanView>),
+    Folded(Folded),
+}
+
+/// Spans that are there, one click away.
+pub struct Folded {
+    pub label: String,
+    pub errors: usize,
+    pub spans: Vec<SpanView>,
+}
+
+pub struct SpanView {
+    pub depth: usize,
+    pub indent: usize,
+    pub lane: u64,
+    pub name: String,
+    pub resource: Option<String>,
+    pub id: Option<String>,
+    /// The id of the parent that it was found to have.
+    pub parent: Option<String>,
+    pub was_circular: bool,
+    pub own: Option<Bar>,
+    pub whole: Bar,
+    pub ticks: Vec<Tick>,
+    pub from: String,
+    pub lasted: String,
+    pub errors: usize,
+    /// The search for its records.
+    pub href: Option<String>,
+    pub lines: Vec<RecordView>,
+}
+
+/// Records that stand near each other: the worst, and how many others.
+pub struct Tick {
+    pub x: String,
+    pub level: &'static str,
+    pub id: String,
+    pub title: String,
+}
+
+/// The rows of the waterfall; `lines` are the records, which each of them takes its own from.
+pub fn items(trace: &Trace, spans: &[Span<'_>], axis: &Axis, lines: Vec<RecordView>) -> Vec<Item> {
+    let depth_max = depth_max(spans);
+    let mut lines: Vec<Option<RecordView>> = lines.into_iter().map(Some).collect();
+    let mut items: Vec<Item> = Vec::new();
+    let mut open = 0;
+    for span in spans {
+        let parent = span.parent.and_then(|parent| spans[parent].id);
+        let view = SpanView::new(trace, span, parent, axis, &mut lines);
+        let is_open = span.depth <= depth_max && open < OPEN_MAX;
+        match items.last_mut() {
+            _ if is_open => {
+                open += 1;
+                items.push(Item::Span(Box::new(view)));
+            }
+            Some(Item::Folded(folded)) => folded.add(view),
+            _ => {
+                let mut folded = Folded { label: String::new(), errors: 0, spans: Vec::new() };
+                folded.add(view);
+                items.push(Item::Folded(folded));
+            }
+        }
+    }
+    for item in &mut items {
+        if let Item::Folded(folded) = item {
+            folded.label = match folded.spans.len() {
+                1 => "1 more span".to_owned(),
+                count => format!("{count} more spans"),
+            };
+        }
+    }
+    items
+}
+
+/// The deepest level that is still shown: all spans down to it are not too many.
+fn depth_max(spans: &[Span<'_>]) -> usize {
+    let mut at_depth = vec![0; spans.iter().map(|span| span.depth + 1).max().unwrap_or(0)];
+    for span in spans {
+        at_depth[span.depth] += 1;
+    }
+    let mut all = 0;
+    let fits = |count: &&usize| {
+        all += **count;
+        all <= OPEN_MAX
+    };
+    at_depth.iter().take_while(fits).count().saturating_sub(1)
+}
+
+impl Folded {
+    fn add(&mut self, span: SpanView) {
+        self.errors += span.errors;
+        self.spans.push(span);
+    }
+}
+
+impl SpanView {
+    fn new(
+        trace: &Trace,
+        span: &Span<'_>,
+        parent: Option<&str>,
+        axis: &Axis,
+        lines: &mut [Option<RecordView>],
+    ) -> Self {
+        let first = span.lines.first().map(|line| &trace.rows[*line]);
+        Self {
+            depth: span.depth,
+            indent: span.depth.min(INDENT_MAX),
+            lane: lane(span.resource),
+            name: first.map_or_else(|| "missing parent".to_owned(), |row| cut(&row.message, NAME_CHARS_MAX)),
+            resource: span.resource.map(shown),
+            id: span.id.map(shown),
+            parent: parent.map(shown),
+            was_circular: span.was_circular,
+            own: span.own.map(|own| axis.bar(own)),
+            whole: axis.bar(span.whole),
+            ticks: ticks(trace, span, axis),
+            from: lasting(axis.after(span.whole.from)),
+            lasted: lasting(micros(span.whole)),
+            errors: span.errors,
+            href: span.resource.map(|resource| search(&trace.id, span.id, resource)),
+            lines: span.lines.iter().filter_map(|line| lines[*line].take()).collect(),
+        }
+    }
+}
+
+fn micros(extent: Extent) -> i64 {
+    extent.to.0 - extent.from.0
+}
+
+/// The colour of a resource; always the same, so that it is known again.
+pub fn lane(resource: Option<&str>) -> u64 {
+    resource.map_or(LANES, |resource| xxhash_rust::xxh3::xxh3_64(resource.as_bytes()) % LANES)
+}
+
+fn search(trace: &str, span: Option<&str>, resource: &str) -> String {
+    let conditions = [is(&Field::TraceId, trace), is(&Field::ResourceId, resource)];
+    let span = span.map(|span| is(&Field::SpanId, span));
+    Links::to(Expr::all(conditions.into_iter().chain(span))).here()
+}
+
+fn ticks(trace: &Trace, span: &Span<'_>, axis: &Axis) -> Vec<Tick> {
+    let mut slots: Vec<(usize, &Row, usize)> = Vec::new();
+    for row in span.lines.iter().map(|line| &trace.rows[*line]) {
+        let slot = axis.slot(row.timestamp, SLOTS);
+        match slots.last_mut() {
+            Some((last, worst, others)) if *last == slot => {
+                *others += 1;
+                if row.level > worst.level {
+                    *worst = row;
+                }
+            }
+            _ => slots.push((slot, row, 0)),
+        }
+    }
+    let tick = |(_, row, others): (usize, &Row, usize)| {
+        let message = cut(&row.message, TITLE_CHARS_MAX);
+        let others = if others > 0 { format!(" (+{others} more here)") } else { String::new() };
+        let after = lasting(axis.after(row.timestamp));
+        Tick {
+            x: axis.x(row.timestamp),
+            level: row.level.name(),
+            id: row.id.to_string(),
+            title: format!("+{after} {} {message}{others}", row.level),
+        }
+    };
+    slots.into_iter().map(tick).collect()
+}
+
+/// The first line, and not too much of it.
+fn cut(text: &str, chars_max: usize) -> String {
+    let line = text.trim_start().lines().next().unwrap_or("");
+    match line.char_indices().nth(chars_max) {
+        None => shown(line),
+        Some((end, _)) => shown(&line[..end]) + "…",
+    }
+}
