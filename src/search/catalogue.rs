@@ -158,17 +158,10 @@ impl Catalogue {
         for row in dropped {
             known.forget_leaf(row.try_get(0)?);
         }
-<<<<<<< HEAD
-        let watermark = watermark?;
         let as_of = AsOf::from_pg(watermark.try_get(1)?).ok_or_else(|| damaged("a snapshot"))?;
         let oldest: &str = watermark.try_get(0)?;
         known.watermark = oldest.parse().map_err(|_| damaged("a transaction's number"))?;
-        let open = open?
-=======
-        let watermark: String = watermark.try_get(0)?;
-        known.watermark = watermark.parse().map_err(|_| damaged("a transaction's number"))?;
         let open = open
->>>>>>> engine
             .iter()
             .map(|row| {
                 Ok(OpenBlock { leaf: row.try_get(0)?, number: row.try_get(1)?, level: row.try_get(2)? })
