@@ -7,7 +7,7 @@ use crate::{
         links::name,
         text::{grouped, moment, shown},
     },
-    search::{cursor::Cursor, explain::Explained, expr::Expr, find::Found},
+    search::{as_of::AsOf, cursor::Cursor, explain::Explained, expr::Expr, find::Found, params},
 };
 
 pub struct Results {
@@ -25,6 +25,18 @@ pub struct Results {
     pub exports: Vec<(&'static str, String)>,
     pub sql_href: String,
     pub explained: Vec<Explained>,
+}
+
+/// The files of the whole result, as of this answer.
+fn exports(view: &View, as_of: &AsOf) -> Vec<(&'static str, String)> {
+    let kept = |(name, _): &(String, String)| !["limit", "asOf"].contains(&name.as_str());
+    let params: Vec<(String, String)> = view.query.params().into_iter().filter(kept).collect();
+    let as_of = as_of.to_string();
+    let address = |format| {
+        let params = params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        format!("/api/export{}", params::encode(params.chain([("asOf", as_of.as_str()), ("format", format)])))
+    };
+    vec![("NDJSON", address("ndjson")), ("CSV", address("csv"))]
 }
 
 pub struct Column {
@@ -87,7 +99,7 @@ impl Results {
             prev: cursor(found.prev.clone()),
             empty_heading,
             empty_text,
-            exports: Vec::new(),
+            exports: exports(view, &found.as_of),
             sql_href: links.and("explain", "1"),
             explained: found.explain.unwrap_or_default(),
         }

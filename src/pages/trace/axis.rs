@@ -96,10 +96,10 @@ pub fn lasting(micros: i64) -> String {
     match micros {
         ..=0 => "0".to_owned(),
         1..1_000 => format!("{micros} µs"),
-        ..SECOND => short(micros as f64 / 1e3, "ms"),
-        ..MINUTE => short(micros as f64 / 1e6, "s"),
-        ..HOUR => two(micros / MINUTE, "min", micros % MINUTE / SECOND, "s"),
-        ..DAY => two(micros / HOUR, "h", micros % HOUR / MINUTE, "min"),
+        1_000..SECOND => short(micros as f64 / 1e3, "ms"),
+        SECOND..MINUTE => short(micros as f64 / 1e6, "s"),
+        MINUTE..HOUR => two(micros / MINUTE, "min", micros % MINUTE / SECOND, "s"),
+        HOUR..DAY => two(micros / HOUR, "h", micros % HOUR / MINUTE, "min"),
         _ => two(micros / DAY, "d", micros % DAY / HOUR, "h"),
     }
 }
