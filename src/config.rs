@@ -136,6 +136,11 @@ pub const VARIABLES: &[Variable] = &[
         default: "16",
         meaning: "Postgres connections for searches and look-ups, at least SEARCHES_MAX",
     },
+    Variable {
+        name: "HISTORY",
+        default: "on",
+        meaning: "`on` or `off`: whether the searches that people run on the page are remembered, the newest 500",
+    },
 ];
 
 /// The whole configuration; illegal mixes cannot be written.
@@ -234,6 +239,8 @@ pub struct SearchConfig {
     pub long_max: usize,
     /// Connections for searches and look-ups (`QUERY_POOL_SIZE`).
     pub pool_size: usize,
+    /// Whether searches are remembered (`HISTORY`).
+    pub keeps_history: bool,
 }
 
 /// Everything that is wrong with the configuration, one line a fault.
@@ -290,6 +297,7 @@ impl Config {
                 concurrent_max: reader.number("SEARCHES_MAX", 1, 1_000),
                 long_max: reader.number("LONG_SEARCHES_MAX", 1, 1_000),
                 pool_size: reader.number("QUERY_POOL_SIZE", 1, 1_000),
+                keeps_history: reader.keeps_history(),
             },
             log_filter: reader.text("RUST_LOG"),
         };
@@ -349,6 +357,17 @@ impl Reader<'_> {
             "" => listen.ip().is_loopback(),
             other => {
                 self.faults.push(format!("ALLOW_DELETE: on and off are known, got `{other}`"));
+                false
+            }
+        }
+    }
+
+    fn keeps_history(&mut self) -> bool {
+        match self.text("HISTORY").as_str() {
+            "on" => true,
+            "off" => false,
+            other => {
+                self.faults.push(format!("HISTORY: on and off are known, got `{other}`"));
                 false
             }
         }
@@ -479,6 +498,7 @@ mod tests {
             ("RETENTION_DAYS", "a week"),
             ("RETENTION_BYTES", "1000"),
             ("ALLOW_DELETE", "maybe"),
+            ("HISTORY", "maybe"),
         ])
         .unwrap_err();
         let text = error.to_string();
@@ -492,6 +512,7 @@ mod tests {
             "RETENTION_DAYS",
             "RETENTION_BYTES",
             "ALLOW_DELETE",
+            "HISTORY",
         ] {
             assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing in:\n{text}");
         }

@@ -6,10 +6,12 @@ pub mod explorer;
 pub mod form;
 pub mod json_lines;
 pub mod links;
+pub mod origin;
 pub mod problem;
 pub mod record;
 pub mod rows;
 pub mod text;
+pub mod views;
 
 use actix_web::web;
 
@@ -19,6 +21,7 @@ pub use answer::page_headers;
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .configure(assets::routes)
+        .configure(views::routes)
         .service(
             web::resource("/").route(web::get().to(explorer::page)).route(web::head().to(explorer::page)),
         )

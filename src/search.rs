@@ -12,6 +12,7 @@ pub mod catalogue;
 pub mod count;
 pub mod cursor;
 pub mod delete;
+pub mod deploys;
 pub mod error;
 pub mod exploration;
 pub mod explain;
@@ -20,13 +21,16 @@ pub mod filter;
 pub mod find;
 pub mod fold;
 pub mod grammar;
+pub mod history;
 pub mod need;
 pub mod params;
 pub mod predicate;
 pub mod row;
 pub mod session;
+pub mod shelf;
 pub mod sql;
 pub mod statement;
+pub mod views;
 pub mod walk;
 
 use std::{
@@ -41,7 +45,8 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{
-    catalogue::Catalogue, error::SearchError, explain::Explained, find::Found, params::Query, row::Row,
+    catalogue::Catalogue, error::SearchError, explain::Explained, find::Found, history::History,
+    params::Query, row::Row,
 };
 use crate::{
     config::SearchConfig,
@@ -55,6 +60,9 @@ const TIME_MAX: Duration = Duration::from_secs(10);
 /// What all searches of the process share.
 pub struct State {
     pool: Pool,
+    /// For what is kept for people.
+    shelf: Pool,
+    pub history: History,
     catalogue: Catalogue,
     /// When the first answer is due.
     budget: Duration,
@@ -68,9 +76,12 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(pool: Pool, config: &SearchConfig, metrics: Arc<Metrics>) -> Self {
+    pub fn new(pool: Pool, shelf: Pool, config: &SearchConfig, metrics: Arc<Metrics>) -> Self {
+        let history = if config.keeps_history { History::on(shelf.clone()) } else { History::off() };
         Self {
             pool,
+            shelf,
+            history,
             catalogue: Catalogue::default(),
             budget: config.budget,
             time_max: TIME_MAX,
@@ -97,6 +108,16 @@ pub fn routes(config: &mut web::ServiceConfig) {
             web::resource("/api/logs/{id}")
                 .route(web::get().to(record_json))
                 .route(web::head().to(record_json)),
+        )
+        .service(
+            web::resource("/api/deploys")
+                .route(web::get().to(deploys::list_json))
+                .route(web::head().to(deploys::list_json)),
+        )
+        .service(
+            web::resource("/api/views")
+                .route(web::get().to(views::list_json))
+                .route(web::head().to(views::list_json)),
         )
         .configure(count::routes);
 }
