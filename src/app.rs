@@ -225,6 +225,7 @@ fn start_writer(
         config: database.clone(),
         topic,
         leaves: Arc::new(Leaves::default()),
+        commits: Arc::default(),
         metrics: metrics.clone(),
     };
     if config.roles.write {
@@ -329,7 +330,9 @@ impl Rooms {
             direct: matches!(config.queue, QueueConfig::Direct { .. }),
             pool,
         };
-        let search = web::Data::new(search::State::new(query_pool, &config.search, metrics.clone()));
+        let shelf = db::pool(database, search::shelf::POOL_SIZE, Purpose::Door);
+        let search = search::State::new(query_pool, shelf, &config.search, metrics.clone());
+        let search = web::Data::new(search);
         let delete = match (config.roles.write && config.roles.query, config.http.may_delete) {
             (true, true) => Access::Allowed(search.clone()),
             (true, false) => Access::Refused("deleting is switched off here: see ALLOW_DELETE"),

@@ -146,6 +146,11 @@ pub const VARIABLES: &[Variable] = &[
         default: "16",
         meaning: "Postgres connections for searches and look-ups, at least SEARCHES_MAX",
     },
+    Variable {
+        name: "HISTORY",
+        default: "on",
+        meaning: "`on` or `off`: whether the searches that people run on the page are remembered, the newest 500",
+    },
 ];
 
 /// The whole configuration; illegal mixes cannot be written.
@@ -248,6 +253,8 @@ pub struct SearchConfig {
     pub export_wait_max: Duration,
     /// Connections for searches and look-ups (`QUERY_POOL_SIZE`).
     pub pool_size: usize,
+    /// Whether searches are remembered (`HISTORY`).
+    pub keeps_history: bool,
 }
 
 /// Everything that is wrong with the configuration, one line a fault.
@@ -306,6 +313,7 @@ impl Config {
                 exports_max: reader.number("EXPORTS_MAX", 1, 1_000),
                 export_wait_max: Duration::from_millis(reader.number("EXPORT_WAIT_MAX_MS", 100, 3_600_000)),
                 pool_size: reader.number("QUERY_POOL_SIZE", 1, 1_000),
+                keeps_history: reader.keeps_history(),
             },
             log_filter: reader.text("RUST_LOG"),
         };
@@ -365,6 +373,17 @@ impl Reader<'_> {
             "" => listen.ip().is_loopback(),
             other => {
                 self.faults.push(format!("ALLOW_DELETE: on and off are known, got `{other}`"));
+                false
+            }
+        }
+    }
+
+    fn keeps_history(&mut self) -> bool {
+        match self.text("HISTORY").as_str() {
+            "on" => true,
+            "off" => false,
+            other => {
+                self.faults.push(format!("HISTORY: on and off are known, got `{other}`"));
                 false
             }
         }
@@ -495,6 +514,7 @@ mod tests {
             ("RETENTION_DAYS", "a week"),
             ("RETENTION_BYTES", "1000"),
             ("ALLOW_DELETE", "maybe"),
+            ("HISTORY", "maybe"),
         ])
         .unwrap_err();
         let text = error.to_string();
@@ -508,6 +528,7 @@ mod tests {
             "RETENTION_DAYS",
             "RETENTION_BYTES",
             "ALLOW_DELETE",
+            "HISTORY",
         ] {
             assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing in:\n{text}");
         }

@@ -9,11 +9,13 @@ pub mod json_lines;
 pub mod line;
 pub mod links;
 pub mod message;
+pub mod origin;
 pub mod problem;
 pub mod record;
 pub mod rows;
 pub mod text;
 pub mod trace;
+pub mod views;
 
 use actix_web::web;
 
@@ -23,6 +25,7 @@ pub use answer::page_headers;
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .configure(assets::routes)
+        .configure(views::routes)
         .service(
             web::resource("/").route(web::get().to(explorer::page)).route(web::head().to(explorer::page)),
         )

@@ -14,6 +14,7 @@ pub mod context;
 pub mod count;
 pub mod cursor;
 pub mod delete;
+pub mod deploys;
 pub mod error;
 pub mod exploration;
 pub mod explain;
@@ -23,15 +24,18 @@ pub mod filter;
 pub mod find;
 pub mod fold;
 pub mod grammar;
+pub mod history;
 pub mod need;
 pub mod one;
 pub mod params;
 pub mod predicate;
 pub mod row;
 pub mod session;
+pub mod shelf;
 pub mod sql;
 pub mod statement;
 pub mod trace;
+pub mod views;
 pub mod walk;
 
 use std::{
@@ -47,7 +51,7 @@ use uuid::Uuid;
 
 use self::{
     as_of::AsOf, catalogue::Catalogue, cursor::Cursor, error::SearchError, explain::Explained, find::Found,
-    params::Query, row::Row,
+    history::History, params::Query, row::Row,
 };
 use crate::{
     config::SearchConfig,
@@ -61,6 +65,9 @@ const TIME_MAX: Duration = Duration::from_secs(10);
 /// What all searches of the process share.
 pub struct State {
     pool: Pool,
+    /// For what is kept for people.
+    shelf: Pool,
+    pub history: History,
     catalogue: Catalogue,
     /// When the first answer is due.
     budget: Duration,
@@ -78,9 +85,12 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(pool: Pool, config: &SearchConfig, metrics: Arc<Metrics>) -> Self {
+    pub fn new(pool: Pool, shelf: Pool, config: &SearchConfig, metrics: Arc<Metrics>) -> Self {
+        let history = if config.keeps_history { History::on(shelf.clone()) } else { History::off() };
         Self {
             pool,
+            shelf,
+            history,
             catalogue: Catalogue::default(),
             budget: config.budget,
             time_max: TIME_MAX,
@@ -113,7 +123,17 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .configure(count::routes)
         .configure(export::routes)
         .configure(context::routes)
-        .configure(trace::routes);
+        .configure(trace::routes)
+        .service(
+            web::resource("/api/deploys")
+                .route(web::get().to(deploys::list_json))
+                .route(web::head().to(deploys::list_json)),
+        )
+        .service(
+            web::resource("/api/views")
+                .route(web::get().to(views::list_json))
+                .route(web::head().to(views::list_json)),
+        );
 }
 
 /// Reply of `GET /api/logs`.

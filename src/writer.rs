@@ -8,6 +8,7 @@ pub mod batch;
 pub mod store;
 pub mod session;
 pub mod place;
+pub mod commits;
 pub mod finish;
 pub mod settle;
 pub mod leaves;

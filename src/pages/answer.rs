@@ -16,6 +16,7 @@ use super::{
     problem::{Problem, ProblemPage},
     record::RecordPage,
     trace::TracePage,
+    views::ViewsPage,
 };
 use crate::search::{
     answer::{ErrorBody, json, json_error, with_retry},
@@ -47,7 +48,7 @@ macro_rules! parts {
         }
     )*};
 }
-parts!(ExplorerPage, RecordPage, TracePage, ContextPage, ProblemPage);
+parts!(ExplorerPage, RecordPage, TracePage, ContextPage, ProblemPage, ViewsPage);
 
 /// Headers of every answer, whatever it is.
 pub fn page_headers() -> DefaultHeaders {

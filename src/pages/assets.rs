@@ -16,6 +16,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("icon.svg", "image/svg+xml", include_bytes!("../../static/icon.svg")),
     ("message.css", "text/css; charset=utf-8", include_bytes!("../../static/message.css")),
     ("trace.css", "text/css; charset=utf-8", include_bytes!("../../static/trace.css")),
+    ("views.css", "text/css; charset=utf-8", include_bytes!("../../static/views.css")),
 ];
 
 /// The static files by name.

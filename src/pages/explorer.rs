@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     record::Timestamp,
-    search::{State, answer as api, error::SearchError, exploration::Exploration, logged, params},
+    search::{State, answer as api, error::SearchError, exploration::Exploration, history, logged, params},
 };
 
 #[derive(Template)]
@@ -105,6 +105,11 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
                 exploration.close().await;
                 answer::html(&request, StatusCode::OK, page.as_more().render())
             } else {
+                if view.query.cursor.is_none()
+                    && let Some((_, params)) = view.links().here().split_once('?')
+                {
+                    history::remember(&state, params);
+                }
                 counts::stream(&request, &page, view, exploration)
             }
         }

@@ -15,6 +15,7 @@ use super::{
         facets::{self, Facet, Facets},
         histogram::{self, Histogram},
     },
+    deploys::{self, Deploys},
     error::SearchError,
     expr::Expr,
     find::Found,
@@ -62,6 +63,14 @@ impl Exploration {
     ) -> Result<Facets, SearchError> {
         self.count(budget, async |counting, range| facets::count(counting, range, facets, values_max).await)
             .await
+    }
+
+    /// The deploys of the histogram's time range.
+    pub async fn deploys(&mut self, budget: Duration) -> Result<Deploys, SearchError> {
+        self.count(budget, async |counting, range| {
+            deploys::between(counting.session, range.from, range.to).await
+        })
+        .await
     }
 
     async fn count<T>(

@@ -1,5 +1,6 @@
-//! The last message of a batch: what the index and the counts change, `advance()` and COMMIT. In: numbers. Out: SQL text, because one
-//! simple-query message can hold many statements; only numbers, UUIDs and the topic (checked by config.rs) stand in it. Pure.
+//! The last message of a batch: what the index and the counts change, new commits, `advance()` and COMMIT. In: numbers and a few texts.
+//! Out: SQL text, because one simple-query message can hold many statements; only numbers, UUIDs, hex digits and the topic (checked by
+//! config.rs) stand in it. Pure.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +9,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::batch::Batch;
+use super::{batch::Batch, commits::First};
 use crate::index::block::Changes;
 
 pub fn sql(
@@ -17,6 +18,7 @@ pub fn sql(
     changes: &Changes,
     writer: i32,
     counts: &BTreeMap<(i32, i16), i64>,
+    commits: &[First<'_>],
 ) -> String {
     let mut sql = String::with_capacity(1_024);
     if !changes.opened.is_empty() {
@@ -47,6 +49,23 @@ pub fn sql(
         sql.push_str(", ");
         array(&mut sql, "bigint", counts.values());
         sql.push_str("); ");
+    }
+    if !commits.is_empty() {
+        sql.push_str(
+            "insert into commits (\"commit\", first_at, first_resource) \
+            select convert_from(decode(c, 'hex'), 'utf8'), 'epoch'::timestamptz + t * interval '1 microsecond', \
+            convert_from(decode(r, 'hex'), 'utf8') from unnest(",
+        );
+        array(&mut sql, "text", commits.iter().map(|first| Hex(first.commit)));
+        sql.push_str(", ");
+        array(&mut sql, "bigint", commits.iter().map(|first| first.at.0));
+        sql.push_str(", ");
+        array(&mut sql, "text", commits.iter().map(|first| Hex(first.resource)));
+        sql.push_str(
+            ") as u (c, t, r) on conflict (tenant, \"commit\") \
+            do update set first_at = excluded.first_at, first_resource = excluded.first_resource \
+            where excluded.first_at < commits.first_at; ",
+        );
     }
     advance(&mut sql, topic, batch);
     sql.push_str("; commit");
@@ -79,6 +98,15 @@ fn advance(sql: &mut String, topic: &str, batch: &Batch) {
     sql.push_str(", ");
     array(sql, "bigint", batch.keys().map(|(key, _)| key.received_at.0));
     sql.push(')');
+}
+
+/// A text of a client as hex digits, two a byte.
+struct Hex<'a>(&'a str);
+
+impl Display for Hex<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 fn array<T: Display>(sql: &mut String, kind: &str, values: impl Iterator<Item = T>) {

@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 
 use super::{
     batch::{Batch, Entry},
+    commits::Sightings,
     error::{Failure, Phase, classify},
     leaves::{Leaf, Leaves},
 };
@@ -60,13 +61,14 @@ pub async fn by_leaf(
     Ok(groups)
 }
 
-/// Gives every row its place in a block.
-pub async fn into_blocks(
+/// Gives every row its place in a block, and takes note of its commit while its texts are at hand.
+pub async fn into_blocks<'a>(
     client: &Client,
-    batch: &Batch,
+    batch: &'a Batch,
     groups: Vec<LeafRows>,
     blocks: &mut Blocks,
     changes: &mut Changes,
+    seen: &mut Sightings<'a>,
 ) -> Result<Vec<Target>, Failure> {
     let together = groups.len() > LEAVES_DIRECT_MAX;
     let mut targets: Vec<Target> = Vec::new();
@@ -76,6 +78,9 @@ pub async fn into_blocks(
             let meta = batch.meta(entry);
             let text = batch.text(entry);
             let level = meta.level as i16;
+            if let Some(commit) = text.commit {
+                seen.add(commit, meta.timestamp, text.resource_id);
+            }
             let mut place = blocks.place(leaf.number, level, meta.timestamp, &text, changes);
             if place.is_none() {
                 blocks.supply(leaf.number, reserve(client, &leaf).await?);

@@ -1,5 +1,6 @@
 //! Drops leaves that are too old, or too much. In: the limits of the configuration. Out: leaves that are gone with everything that
-//! belongs to them, and a row in `dropped_leaves` for each. Only whole leaves go, the oldest first, never that of the present.
+//! belongs to them, and a row in `dropped_leaves` for each. Only whole leaves go, the oldest first, never that of the present. And the
+//! oldest deploy markers, when there are too many.
 //!
 //! Dropping a partition needs its parent for itself. Whoever waits for that lock makes everybody behind wait too, so the wait is short
 //! (`LOCK_WAIT_MAX_MS`) and the leaf's turn comes again later; what takes long is deleted before, under row locks alone. A writer that
@@ -11,7 +12,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_postgres::{Client, Config, error::SqlState};
 use uuid::Uuid;
 
-use super::error::describe;
+use super::{
+    commits::{self, PRUNE},
+    error::describe,
+};
 use crate::{config::RetentionConfig, db, metrics::Metrics, record::Timestamp};
 
 const ROUND: Duration = Duration::from_secs(60);
@@ -101,6 +105,7 @@ async fn round(
             leaf.bytes
         );
     }
+    client.execute(PRUNE, &[&commits::KEPT]).await?;
     client.batch_execute(SWEEP).await
 }
 

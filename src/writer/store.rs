@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     batch::{Batch, BatchMessage},
+    commits::{self, Sightings},
     error::{Failure, Phase, classify, describe},
     finish,
     leaves::Leaves,
@@ -36,6 +37,7 @@ pub struct Shared {
     pub config: tokio_postgres::Config,
     pub topic: String,
     pub leaves: Arc<Leaves>,
+    pub commits: Arc<commits::Known>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -185,10 +187,12 @@ impl Store {
         let before = |error: tokio_postgres::Error| classify(&error, Phase::BeforeCommit);
         // 1. What is stored already is left out; the rest gets its places.
         settle::skip_stored(session, batch).await?;
+        let batch = &*batch;
         let mut blocks = session.take_blocks().await?;
-        let mut changes = Changes::default();
+        let (mut changes, mut seen) = (Changes::default(), Sightings::default());
         let groups = place::by_leaf(&shared.leaves, &session.client, batch, batch.entries()).await?;
-        let targets = place::into_blocks(&session.client, batch, groups, &mut blocks, &mut changes).await?;
+        let targets =
+            place::into_blocks(&session.client, batch, groups, &mut blocks, &mut changes, &mut seen).await?;
         match closing {
             Closing::Idle => blocks.finish(&mut changes),
             Closing::All => blocks.close_all(&mut changes),
@@ -202,11 +206,13 @@ impl Store {
         session.copy_signatures(&changes).await.map_err(before)?;
         session.insert_names(batch).await.map_err(before)?;
         session.insert_dead_letters(&shared.topic, batch).await.map_err(before)?;
-        // 3. The index, the counts, offsets and keys, and COMMIT, in one message.
+        // 3. The index, the counts, new commits, offsets and keys, and COMMIT, in one message.
         let counts = place::minute_counts(batch, &targets);
-        let finish = finish::sql(&shared.topic, batch, &changes, blocks.writer, &counts);
+        let news = shared.commits.news(&seen);
+        let finish = finish::sql(&shared.topic, batch, &changes, blocks.writer, &counts, &news);
         session.client.batch_execute(&finish).await.map_err(|error| classify(&error, Phase::Commit))?;
         session.put_back(blocks);
+        shared.commits.learn(&news);
         Ok(targets.iter().map(|target| target.rows.len()).sum())
     }
 

@@ -4,10 +4,14 @@
 use crate::{
     pages::{
         links::Links,
-        text::{count, grouped, moment},
+        text::{count, grouped, moment, shown},
     },
     record::{Level, Timestamp},
-    search::count::{Is, histogram::Histogram},
+    search::{
+        count::{Is, histogram::Histogram},
+        deploys::{Deploy, Deploys},
+        expr::Field,
+    },
 };
 
 /// Pixels.
@@ -147,6 +151,24 @@ impl Picture {
             to: range.to.0,
             levels,
         }
+    }
+}
+
+impl Picture {
+    /// Marks where commits were seen first.
+    pub fn mark(&mut self, deploys: &Deploys, links: &Links) {
+        let span = (self.to - self.from).max(1) as f64;
+        let mark = |deploy: &Deploy| Mark {
+            x: format!("{:.3}%", (deploy.first_at.0 - self.from) as f64 * 100.0 / span),
+            title: format!(
+                "first record of commit {} at {}, from {}",
+                shown(&deploy.commit),
+                moment(deploy.first_at),
+                shown(&deploy.resource)
+            ),
+            href: links.only_value(&Field::Commit, &deploy.commit),
+        };
+        self.marks = deploys.deploys.iter().map(mark).collect();
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Results {
     /// The whole result as a file: format and address.
     pub exports: Vec<(&'static str, String)>,
     pub sql_href: String,
+    /// Keeps the search under a name.
+    pub save_href: String,
     pub explained: Vec<Explained>,
 }
 
@@ -37,6 +39,12 @@ fn exports(view: &View, as_of: &AsOf) -> Vec<(&'static str, String)> {
         format!("/api/export{}", params::encode(params.chain([("asOf", as_of.as_str()), ("format", format)])))
     };
     vec![("NDJSON", address("ndjson")), ("CSV", address("csv"))]
+}
+
+/// The form that keeps a page under a name.
+fn save_href(here: &str) -> String {
+    let params = here.split_once('?').map_or("", |(_, params)| params);
+    format!("/views{}#save", params::encode([("params", params)]))
 }
 
 pub struct Column {
@@ -101,6 +109,7 @@ impl Results {
             empty_text,
             exports: exports(view, &found.as_of),
             sql_href: links.and("explain", "1"),
+            save_href: save_href(&links.here()),
             explained: found.explain.unwrap_or_default(),
         }
     }

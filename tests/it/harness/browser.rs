@@ -46,6 +46,8 @@ impl Browser {
         let mut options = json!({
             "args": ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
                 "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+                // A host that browsers do not trust as they trust loopback.
+                "--host-resolver-rules=MAP logs.test 127.0.0.1",
                 format!("--window-size={width},900"), format!("--user-data-dir={}", folder.display())],
         });
         if width < 500 {

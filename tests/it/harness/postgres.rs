@@ -95,6 +95,11 @@ impl Postgres {
         assert!(self.wait_ready(), "Postgres recovers");
     }
 
+    /// Lets the next start be that of a standby: it answers queries and takes no writes.
+    pub fn become_standby(&self) {
+        std::fs::write(self.folder.join("data/standby.signal"), "").expect("the folder is ours");
+    }
+
     /// False if the process ended instead.
     fn wait_ready(&mut self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(30);
