@@ -27,5 +27,6 @@ mod sealing;
 mod search;
 mod shutdown;
 mod sql;
+mod true_numbers;
 mod truth;
 mod upgrade;
