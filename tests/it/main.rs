@@ -28,6 +28,7 @@ mod sealing;
 mod search;
 mod shutdown;
 mod sql;
+mod true_numbers;
 mod truth;
 mod upgrade;
 mod views;
