@@ -9,11 +9,11 @@ use crate::harness::{
 async fn columns(scripts: Scripts) {
     let app = filled().await;
     let browser = Browser::open(1280, scripts).await;
-    browser.goto(&format!("{}/?limit=5&q=timeout&level=error", app.url)).await;
+    browser.goto(&format!("{}/?limit=5&q=timeout&level=error&metadata.path=%2Fpay", app.url)).await;
     browser.click(".menu > summary").await;
     browser.fill("#column", "metadata.user.id").await;
     browser.click(".menu button").await;
-    browser.arrives("/?q=timeout&limit=5&level=error&column=metadata.user.id").await;
+    browser.arrives("/?q=timeout&limit=5&metadata.path=%2Fpay&level=error&column=metadata.user.id").await;
     assert_eq!(browser.texts(".row .cell").await, ["4", "3", "2", "1", "0"]);
     browser.click(".row summary").await;
     browser.click(".row [aria-label='spanId as a column']").await;
@@ -22,7 +22,7 @@ async fn columns(scripts: Scripts) {
     assert_eq!(browser.texts(".row:first-child .cell").await, ["4", "span-114"]);
     browser.click(".menu > summary").await;
     browser.click("[aria-label='Take away the column metadata.user.id']").await;
-    browser.arrives("/?level=error&limit=5&column=spanId&q=timeout").await;
+    browser.arrives("/?level=error&metadata.path=%2Fpay&limit=5&column=spanId&q=timeout").await;
     browser.click(".row > a.cell").await;
     browser.arrives("&q=timeout+spanId%3Aspan-114").await;
     assert_eq!(browser.count(".row").await, 1);
@@ -58,12 +58,8 @@ async fn older_rows_are_added() {
     browser.goto(&format!("{}/?limit=50", app.url)).await;
     for rows in [100, 120] {
         browser.click("a[rel=next]").await;
-        eventually("more rows", seconds(10), async || {
-            let n = browser.count(".row").await;
-            eprintln!("{n} {} {:?}", browser.address().await, browser.console().await);
-            (n == rows).then_some(())
-        })
-        .await;
+        eventually("more rows", seconds(10), async || (browser.count(".row").await == rows).then_some(()))
+            .await;
     }
     assert_eq!(browser.address().await, "/?limit=50");
     assert_eq!(browser.texts("#total").await, ["120 records"]);

@@ -40,7 +40,7 @@ async fn a_search(scripts: Scripts) {
     browser.click(".row summary").await;
     assert!(browser.texts(".row:first-child .message").await[0].contains("at Pay.java:119"));
     browser.click(".row [aria-label='Only metadata.user.id 4']").await;
-    browser.arrives("+metadata.user.id%3A4").await;
+    browser.arrives("+user.id%3A4").await;
     browser.click(".row summary").await;
     browser.click(".row [aria-label='Without spanId span-119']").await;
     browser.arrives("+-spanId%3Aspan-119").await;
