@@ -11,11 +11,13 @@ pub mod links;
 pub mod message;
 pub mod origin;
 pub mod problem;
+pub mod reader;
 pub mod record;
 pub mod rows;
 pub mod text;
 pub mod trace;
 pub mod views;
+pub mod when;
 
 use actix_web::web;
 

@@ -25,3 +25,13 @@ addEventListener("click", (event) => {
 });
 // Another tab has changed it.
 addEventListener("storage", (event) => event.key === "theme" && show(event.newValue ?? "auto"));
+
+// The reader's time zone, for times that the server writes. In UTC there is nothing to say.
+{
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const known = document.cookie.match(/(?:^|; )tz=([^;]*)/)?.[1] ?? "UTC";
+  if (zone && zone !== known) {
+    document.cookie = `tz=${zone}; path=/; max-age=31536000; samesite=lax`;
+    if (document.cookie.includes(`tz=${zone}`)) location.reload();
+  }
+}

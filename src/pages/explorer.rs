@@ -29,6 +29,8 @@ use super::{
     form::Form,
     links::Links,
     problem::Problem,
+    reader,
+    when::{self, Span},
 };
 use crate::{
     record::Timestamp,
@@ -80,10 +82,11 @@ const RANGES: [(&str, &str); 7] = [
 pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     // 1. What a form sends is written as everybody would write it.
     let now = Timestamp::now();
+    let zone = reader::zone(&request);
     let typed = params::decode(request.query_string());
     let pairs = typed.as_deref().unwrap_or(&[]);
     let canonical = match &typed {
-        Ok(pairs) => typed::canonical(pairs, now),
+        Ok(pairs) => typed::canonical(pairs, zone, now),
         Err(fault) => Err(fault.clone()),
     };
     if let Ok(Some(query)) = canonical {
@@ -91,7 +94,7 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     }
     // 2. Read and find.
     let started = Instant::now();
-    let view = canonical.and_then(|_| View::read(pairs, now));
+    let view = canonical.and_then(|_| View::read(pairs, now, zone));
     let found = match &view {
         Ok(view) => Exploration::begin(state.clone(), view.query.clone()).await,
         Err(fault) => Err(fault.clone().into()),
@@ -141,12 +144,10 @@ impl ExplorerPage {
             .collect();
         let is_all = matches!(current, Some((None, None)));
         ranges.push(Range { label: "All time", href: links.with_range(None, None), is_current: is_all });
-        let range = match current {
-            Some((Some(from), Some(to))) => format!("{from} to {to}"),
-            Some((Some(from), None)) => format!("since {from}"),
-            Some((None, Some(to))) => format!("until {to}"),
-            _ => "all time".to_owned(),
-        };
+        let range = view.map_or_else(String::new, |view| {
+            let filter = &view.query.filter;
+            when::write(Span { from: filter.from, to: filter.to }, view.zone)
+        });
         let pills = view.map_or_else(Vec::new, pills);
         let names: Vec<&str> =
             pills.iter().filter(|pill| pill.is_on).take(3).map(|pill| pill.shown.as_str()).collect();

@@ -5,7 +5,8 @@ use super::{
     json_lines::leaves,
     links::{self, Links, is_level, name},
     message::{Block, Piece, blocks, first_line},
-    text::{moment, shown},
+    text::shown,
+    when::{Form, Zone, show},
 };
 use crate::search::{expr::Field, row::Row};
 
@@ -22,6 +23,7 @@ const LINK_BYTES_MAX: usize = 2_000;
 pub struct List<'a> {
     pub links: &'a Links,
     pub columns: &'a [Field],
+    pub zone: Zone,
 }
 
 pub struct Line {
@@ -81,7 +83,7 @@ impl Line {
         fields.push(plain("id", &row.id.to_string()));
         Self {
             id: row.id.to_string(),
-            time: moment(row.timestamp),
+            time: show(row.timestamp, list.zone, Form::Full),
             datetime: row.timestamp.to_string(),
             level: row.level.name(),
             level_href: links.only(&is_level(row.level)),

@@ -143,6 +143,12 @@ impl Links {
         self.only(&negated(&is(field, value)))
     }
 
+    /// All parameters of the page.
+    pub fn all(&self) -> Vec<(String, String)> {
+        let line = (self.q != Expr::everything()).then(|| ("q".to_owned(), grammar::print(&self.q)));
+        self.params.iter().cloned().chain(line).collect()
+    }
+
     /// The parameters of the page, for the hidden fields of a form that sets those in `without` itself.
     pub fn hidden(&self, without: &[&str]) -> Vec<(String, String)> {
         self.others(without)

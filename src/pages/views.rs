@@ -115,7 +115,7 @@ async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
 async fn save(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> HttpResponse {
     let pairs = match read_form(&request, &body) {
         Ok(pairs) => pairs,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let (name, params) = (field(&pairs, "name"), field(&pairs, "params"));
     let faults = match Draft::read(name, params) {
@@ -142,7 +142,7 @@ async fn open(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
 async fn rename(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> HttpResponse {
     let pairs = match read_form(&request, &body) {
         Ok(pairs) => pairs,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let (id, name) = (id_of(&request), field(&pairs, "name"));
     let error = match read_name(name) {
@@ -161,7 +161,7 @@ async fn rename(request: HttpRequest, body: web::Bytes, state: web::Data<State>)
 /// `POST /views/{id}/delete`.
 async fn delete(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> HttpResponse {
     if let Err(refused) = read_form(&request, &body) {
-        return refused;
+        return *refused;
     }
     match views::delete(&state, id_of(&request)).await {
         Ok(true) => back(),
@@ -254,17 +254,18 @@ fn form_href(pairs: &[(&str, &str)]) -> String {
 }
 
 /// The fields of a form that one of our pages has sent.
-fn read_form(request: &HttpRequest, body: &[u8]) -> Result<Vec<(String, String)>, HttpResponse> {
+fn read_form(request: &HttpRequest, body: &[u8]) -> Result<Vec<(String, String)>, Box<HttpResponse>> {
     if let Some(reason) = origin::refusal(request) {
-        return Err(answer::problem(request, StatusCode::FORBIDDEN, "Refused", reason));
+        return Err(Box::new(answer::problem(request, StatusCode::FORBIDDEN, "Refused", reason)));
     }
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if !body.is_empty() && !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         let text = "only Content-Type: application/x-www-form-urlencoded is taken here";
-        return Err(answer::problem(request, StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unknown type", text));
+        let refused = answer::problem(request, StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unknown type", text);
+        return Err(Box::new(refused));
     }
-    let bad = |text: &str| answer::problem(request, StatusCode::BAD_REQUEST, "Not a form", text);
+    let bad = |text: &str| Box::new(answer::problem(request, StatusCode::BAD_REQUEST, "Not a form", text));
     let text = std::str::from_utf8(body).map_err(|_| bad("the form is not UTF-8"))?;
     params::decode(text).map_err(|fault| bad(&format!("{}: {}", fault.field, fault.error)))
 }

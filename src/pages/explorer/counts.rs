@@ -103,11 +103,12 @@ impl Rest {
         let budget = self.view.query.budget.unwrap_or(HISTOGRAM_BUDGET);
         let outcome = self.exploration.histogram(Width::About(BARS), budget).await;
         let links = self.view.links();
-        let mut outcome =
-            outcome.map(|histogram| Picture::new(&histogram, &links)).map_err(|error| said(&error));
+        let mut outcome = outcome
+            .map(|histogram| Picture::new(&histogram, &links, self.view.zone))
+            .map_err(|error| said(&error));
         if let Ok(picture) = &mut outcome {
             match self.exploration.deploys(budget).await {
-                Ok(deploys) => picture.mark(&deploys, &links),
+                Ok(deploys) => picture.mark(&deploys, &links, self.view.zone),
                 Err(error) => log::warn!("deploys cannot be marked: {}", said(&error)),
             }
         }

@@ -4,7 +4,8 @@ use super::view::{COLUMNS_MAX, View};
 use crate::{
     pages::{
         links::{Links, field, is_level, name},
-        text::{count, moment, shown},
+        text::{count, shown},
+        when::{Form, show},
     },
     record::Level,
     search::{
@@ -71,7 +72,9 @@ impl FacetList {
         let mut list = Self {
             facets: Vec::new(),
             keys: Vec::new(),
-            note: facets.searched_back_to.map(|at| format!("of the records back to {}", moment(at))),
+            note: facets
+                .searched_back_to
+                .map(|at| format!("of the records back to {}", show(at, view.zone, Form::Full))),
         };
         for (facet, values) in &facets.facets {
             match facet {

@@ -4,7 +4,8 @@
 use crate::{
     pages::{
         links::Links,
-        text::{count, grouped, moment, shown},
+        text::{count, grouped, shown},
+        when::{Form, Zone, axis, show},
     },
     record::{Level, Timestamp},
     search::{
@@ -19,7 +20,7 @@ const HEIGHT: f64 = 84.0;
 /// A bar with at least one record can be seen.
 const PART_MIN: f64 = 1.5;
 /// Marks on the time axis.
-const TICKS_MAX: usize = 6;
+const TICKS_MAX: usize = 10;
 
 pub struct Picture {
     /// `12,345 records`.
@@ -78,7 +79,8 @@ pub struct Legend {
 }
 
 impl Picture {
-    pub fn new(histogram: &Histogram, links: &Links) -> Self {
+    pub fn new(histogram: &Histogram, links: &Links, zone: Zone) -> Self {
+        let moment = |at| show(at, zone, Form::Full);
         let range = histogram.range;
         let span = (range.to.0 - range.from.0).max(1) as f64;
         let percent = |at: Timestamp| {
@@ -143,7 +145,7 @@ impl Picture {
             total: format!("{} {records}", count(histogram.total.count, histogram.total.is)),
             note,
             bars,
-            ticks: ticks(range.from, range.to, percent),
+            ticks: ticks(histogram, zone, percent),
             marks: Vec::new(),
             max: grouped(max),
             width: width_in_words(histogram.width),
@@ -156,14 +158,14 @@ impl Picture {
 
 impl Picture {
     /// Marks where commits were seen first.
-    pub fn mark(&mut self, deploys: &Deploys, links: &Links) {
+    pub fn mark(&mut self, deploys: &Deploys, links: &Links, zone: Zone) {
         let span = (self.to - self.from).max(1) as f64;
         let mark = |deploy: &Deploy| Mark {
             x: format!("{:.3}%", (deploy.first_at.0 - self.from) as f64 * 100.0 / span),
             title: format!(
                 "first record of commit {} at {}, from {}",
                 shown(&deploy.commit),
-                moment(deploy.first_at),
+                show(deploy.first_at, zone, Form::Full),
                 shown(&deploy.resource)
             ),
             href: links.only_value(&Field::Commit, &deploy.commit),
@@ -172,21 +174,19 @@ impl Picture {
     }
 }
 
-fn ticks(from: Timestamp, to: Timestamp, percent: impl Fn(Timestamp) -> f64) -> Vec<Tick> {
-    let step = ((to.0 - from.0) / TICKS_MAX as i64).max(1);
-    let text = |at: Timestamp| {
-        let form = if to.0 - from.0 > 2 * 86_400_000_000 { "%d %b %H:%M" } else { "%H:%M:%S" };
-        at.datetime().format(form).to_string()
-    };
-    (0..=TICKS_MAX as i64)
-        .map(|number| {
-            let at = Timestamp(from.0 + number * step);
-            let anchor = match number {
-                0 => "start",
-                _ if number == TICKS_MAX as i64 => "end",
+/// Marks at round times, the first and the last not so near to an end that their texts would stand out of the picture.
+fn ticks(histogram: &Histogram, zone: Zone, percent: impl Fn(Timestamp) -> f64) -> Vec<Tick> {
+    let range = histogram.range;
+    axis(range.from, range.to, 1, zone, TICKS_MAX)
+        .into_iter()
+        .map(|(at, text)| {
+            let x = percent(at);
+            let anchor = match x {
+                ..5.0 => "start",
+                95.0.. => "end",
                 _ => "middle",
             };
-            Tick { x: format!("{:.2}%", percent(at)), text: text(at), anchor }
+            Tick { x: format!("{x:.2}%"), text, anchor }
         })
         .collect()
 }

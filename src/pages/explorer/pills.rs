@@ -116,10 +116,10 @@ fn hidden(links: &Links, q: &Expr, without: &[&str]) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{record::Timestamp, search::params};
+    use crate::{pages::when::Zone, record::Timestamp, search::params};
 
     fn of(text: &str) -> Vec<Pill> {
-        pills(&View::read(&params::decode(text).unwrap(), Timestamp(0)).unwrap())
+        pills(&View::read(&params::decode(text).unwrap(), Timestamp(0), Zone::UTC).unwrap())
     }
 
     #[test]

@@ -5,7 +5,8 @@ use crate::{
     pages::{
         line::{Line, List},
         links::name,
-        text::{grouped, moment, shown},
+        text::{grouped, shown},
+        when::{Form, show},
     },
     search::{as_of::AsOf, cursor::Cursor, explain::Explained, expr::Expr, find::Found, params},
 };
@@ -23,6 +24,10 @@ pub struct Results {
     pub empty_text: String,
     /// The whole result as a file: format and address.
     pub exports: Vec<(&'static str, String)>,
+    /// For forms that change one thing of the page.
+    pub hidden: Vec<(String, String)>,
+    /// The time zone of the times.
+    pub zone: &'static str,
     pub sql_href: String,
     /// Keeps the search under a name.
     pub save_href: String,
@@ -60,7 +65,7 @@ impl Results {
         let stats = &found.stats;
         let next = cursor(found.next.clone());
         let count = found.rows.len();
-        let reached = stats.searched_back_to.map(moment);
+        let reached = stats.searched_back_to.map(|at| show(at, view.zone, Form::Full));
         let state = match (stats.complete, &reached) {
             (true, _) if next.is_some() => "older rows follow".to_owned(),
             (true, _) => "complete".to_owned(),
@@ -95,7 +100,7 @@ impl Results {
                 ),
             ),
         };
-        let list = List { links: &links, columns: &view.columns };
+        let list = List { links: &links, columns: &view.columns, zone: view.zone };
         let column =
             |field| Column { name: shown(&name(field)), href: links.without_value("column", &name(field)) };
         Self {
@@ -108,6 +113,8 @@ impl Results {
             empty_heading,
             empty_text,
             exports: exports(view, &found.as_of),
+            hidden: links.all(),
+            zone: view.zone.name(),
             sql_href: links.and("explain", "1"),
             save_href: save_href(&links.here()),
             explained: found.explain.unwrap_or_default(),

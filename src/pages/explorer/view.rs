@@ -2,7 +2,10 @@
 //! conditions that are switched off, opened facets, chosen columns, wrapped lines. Pure; what is "now" is passed in.
 
 use crate::{
-    pages::links::{Links, field, name},
+    pages::{
+        links::{Links, field, name},
+        when::Zone,
+    },
     record::Timestamp,
     search::{
         count::facets::FACETS_MAX,
@@ -19,11 +22,15 @@ const OFF_MAX: usize = 20;
 /// Facets that are always there: level, resourceId, commit, metadata paths.
 const FACETS_ALWAYS: usize = 4;
 /// Names of the parameters that only the page knows.
-const NAMES: [&str; 6] = ["off", "facet", "column", "wrap", "live", "explain"];
+const NAMES: [&str; 7] = ["off", "facet", "column", "wrap", "live", "explain", "tz"];
 
 #[derive(Debug)]
 pub struct View {
     pub query: Query,
+    /// In which times are shown and read.
+    pub zone: Zone,
+    /// Whether the address names the zone; otherwise it is the reader's own.
+    names_zone: bool,
     /// Conditions that are kept but do not filter.
     pub off: Vec<Expr>,
     /// Fields whose values are counted, beside the usual ones.
@@ -36,12 +43,15 @@ pub struct View {
 }
 
 impl View {
-    pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Self, Fault> {
+    /// `zone` is the reader's own.
+    pub fn read(pairs: &[(String, String)], now: Timestamp, zone: Zone) -> Result<Self, Fault> {
         let (own, rest): (Vec<_>, Vec<_>) =
             pairs.iter().cloned().partition(|(name, _)| NAMES.contains(&name.as_str()));
         let query = params::read(&rest, now)?;
         let mut view = Self {
             query,
+            zone,
+            names_zone: false,
             off: Vec::new(),
             facets: Vec::new(),
             columns: Vec::new(),
@@ -59,6 +69,10 @@ impl View {
                     push(&mut view.facets, read_field(name, value)?, name, FACETS_MAX - FACETS_ALWAYS)?
                 }
                 "column" => push(&mut view.columns, read_field(name, value)?, name, COLUMNS_MAX)?,
+                "tz" => {
+                    view.zone = Zone::parse(value)?;
+                    view.names_zone = true;
+                }
                 "wrap" => view.wraps = read_switch(name, value)?,
                 "live" => view.is_live = read_switch(name, value)?,
                 _ => view.query.explains = read_switch(name, value)?,
@@ -82,6 +96,9 @@ impl View {
         }
         if self.wraps {
             add("wrap", "1".to_owned());
+        }
+        if self.names_zone {
+            add("tz", self.zone.name().to_owned());
         }
         Links::new(&self.query, params)
     }
@@ -125,12 +142,12 @@ mod tests {
     use super::*;
 
     fn view(text: &str) -> Result<View, Fault> {
-        View::read(&params::decode(text).unwrap(), Timestamp(0))
+        View::read(&params::decode(text).unwrap(), Timestamp(0), Zone::UTC)
     }
 
     #[test]
     fn the_address_is_the_page() {
-        let text = "?level=error&from=1h&off=commit%3Aa&facet=metadata.user.id&column=traceId&wrap=1&q=a+b";
+        let text = "?level=error&from=1h&off=commit%3Aa&facet=metadata.user.id&column=traceId&wrap=1&tz=Asia%2FKathmandu&q=a+b";
         let seen = view(text.strip_prefix('?').unwrap()).unwrap();
         assert_eq!(seen.links().here(), format!("/{text}"));
         assert_eq!(seen.parts().len(), 2);
@@ -144,6 +161,7 @@ mod tests {
             ("column=banana", "column"),
             ("off=(", "off"),
             ("wrap=yes", "wrap"),
+            ("tz=Mars", "tz"),
             ("bogus=1", "bogus"),
             ("column=traceId&column=traceId", ""),
             ("wrap=&off=&live=0", ""),
