@@ -5,6 +5,7 @@ pub mod assets;
 pub mod context;
 pub mod explorer;
 pub mod form;
+pub mod form_body;
 pub mod json_lines;
 pub mod line;
 pub mod links;

@@ -14,7 +14,7 @@ use self::describe::{Condition, conditions};
 use super::{
     answer,
     assets::Assets,
-    origin,
+    form_body::{self, field},
     text::{moment, shown},
 };
 use crate::{
@@ -113,9 +113,9 @@ async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
 
 /// `POST /views`: makes a view, or gives the one of this name another search.
 async fn save(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> HttpResponse {
-    let pairs = match read_form(&request, &body) {
+    let pairs = match form_body::read(&request, &body) {
         Ok(pairs) => pairs,
-        Err(refused) => return *refused,
+        Err(error) => return error.answer(&request),
     };
     let (name, params) = (field(&pairs, "name"), field(&pairs, "params"));
     let faults = match Draft::read(name, params) {
@@ -140,9 +140,9 @@ async fn open(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
 
 /// `POST /views/{id}`: gives the view another name.
 async fn rename(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> HttpResponse {
-    let pairs = match read_form(&request, &body) {
+    let pairs = match form_body::read(&request, &body) {
         Ok(pairs) => pairs,
-        Err(refused) => return *refused,
+        Err(error) => return error.answer(&request),
     };
     let (id, name) = (id_of(&request), field(&pairs, "name"));
     let error = match read_name(name) {
@@ -160,8 +160,8 @@ async fn rename(request: HttpRequest, body: web::Bytes, state: web::Data<State>)
 
 /// `POST /views/{id}/delete`.
 async fn delete(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> HttpResponse {
-    if let Err(refused) = read_form(&request, &body) {
-        return *refused;
+    if let Err(error) = form_body::read(&request, &body) {
+        return error.answer(&request);
     }
     match views::delete(&state, id_of(&request)).await {
         Ok(true) => back(),
@@ -251,27 +251,6 @@ impl Moment {
 
 fn form_href(pairs: &[(&str, &str)]) -> String {
     format!("/views{}#save", params::encode(pairs.iter().copied()))
-}
-
-/// The fields of a form that one of our pages has sent.
-fn read_form(request: &HttpRequest, body: &[u8]) -> Result<Vec<(String, String)>, Box<HttpResponse>> {
-    if let Some(reason) = origin::refusal(request) {
-        return Err(Box::new(answer::problem(request, StatusCode::FORBIDDEN, "Refused", reason)));
-    }
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !body.is_empty() && !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        let text = "only Content-Type: application/x-www-form-urlencoded is taken here";
-        let refused = answer::problem(request, StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unknown type", text);
-        return Err(Box::new(refused));
-    }
-    let bad = |text: &str| Box::new(answer::problem(request, StatusCode::BAD_REQUEST, "Not a form", text));
-    let text = std::str::from_utf8(body).map_err(|_| bad("the form is not UTF-8"))?;
-    params::decode(text).map_err(|fault| bad(&format!("{}: {}", fault.field, fault.error)))
-}
-
-fn field<'a>(pairs: &'a [(String, String)], name: &str) -> &'a str {
-    pairs.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
 }
 
 fn id_of(request: &HttpRequest) -> &str {
