@@ -218,14 +218,12 @@ proptest! {
     }
 }
 
-/// Colours of `--name: #…` in `page.css`, light and dark, in this order.
-fn token(name: &str) -> Vec<[f64; 3]> {
+/// The colours of `--name: light-dark(#…, #…)` in `page.css`.
+fn token(name: &str) -> [[f64; 3]; 2] {
     let css = include_str!("../../../static/page.css");
-    let name = format!("--{name}:");
-    let values = css.split(&name).skip(1).map(|rest| rest.trim_start());
-    let colours: Vec<[f64; 3]> = values.filter(|value| value.starts_with('#')).map(colour).take(2).collect();
-    assert_eq!(colours.len(), 2, "{name} is given for light and dark");
-    colours
+    let (_, value) = css.split_once(&format!("--{name}: light-dark(")).expect("every token is given");
+    let (light, dark) = value.split_once(", ").unwrap();
+    [colour(light), colour(dark)]
 }
 
 fn colour(text: &str) -> [f64; 3] {
@@ -253,7 +251,7 @@ fn every_ink_can_be_read_on_every_paper() {
         list.push((class.to_owned(), [colour(light), colour(dark)]));
     }
     assert_eq!((inks.len(), papers.len()), (16, 8));
-    let of_page = |name: &str| (name.to_owned(), [token(name)[0], token(name)[1]]);
+    let of_page = |name: &str| (name.to_owned(), token(name));
     inks.extend(["text", "quiet", "link"].map(of_page));
     papers.extend(["ground", "sheet", "hover", "bad", "worse", "mark"].map(of_page));
     for (ink, ink_colours) in &inks {
