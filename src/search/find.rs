@@ -243,9 +243,7 @@ impl Search<'_> {
     /// Reads a portion and keeps the nearest hits.
     async fn read(&mut self, session: &mut Session, portion: Portion, wanted: usize) -> Result<(), Stopped> {
         self.rows_read += portion.rows;
-        if let Some(count) = portion.count_open() {
-            self.rows_read += sql::number(&session.statement(&count).await?)?;
-        }
+        let count = portion.count_open();
         let reading = Reading {
             leaf: portion.leaf.name.clone(),
             units: portion.units,
@@ -257,7 +255,9 @@ impl Search<'_> {
             hits: wanted as i64,
             bytes: PAGE_BYTES_MAX,
         };
-        let rows = session.statement(&sql::hits(&self.expr, &reading)).await?;
+        let hits = sql::hits(&self.expr, &reading);
+        let (rows, open) = session.with_count(&hits, count.as_ref(), session.time_left()).await?;
+        self.rows_read += open;
         let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get("hits"))?;
         let hits = rows.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?;
         if found > hits.len() as i64

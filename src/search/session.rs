@@ -19,6 +19,7 @@ use super::{
     catalogue::Snapshot,
     error::SearchError,
     explain::Ran,
+    sql::number,
     statement::Statement,
 };
 
@@ -149,29 +150,68 @@ impl Session {
 
     /// Runs one statement within the rest of the search's time.
     pub async fn statement(&mut self, statement: &Statement) -> Result<Vec<Row>, Stopped> {
-        self.query(statement, self.deadline.saturating_duration_since(Instant::now())).await
+        self.query(statement, self.time_left()).await
     }
 
-    /// Runs one statement within `timeout`: one round trip, the settings travel in front of it.
+    pub fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Runs one statement within `timeout`.
     pub async fn query(&mut self, statement: &Statement, timeout: Duration) -> Result<Vec<Row>, Stopped> {
+        let mut all = self.queries(&[statement], timeout).await?;
+        Ok(all.pop().unwrap_or_default())
+    }
+
+    /// Runs a statement, and in the same round trip another that gives a number, if there is one.
+    pub async fn with_count(
+        &mut self,
+        statement: &Statement,
+        count: Option<&Statement>,
+        timeout: Duration,
+    ) -> Result<(Vec<Row>, u64), Stopped> {
+        let statements: Vec<&Statement> = count.into_iter().chain([statement]).collect();
+        let mut all = self.queries(&statements, timeout).await?;
+        let rows = all.pop().unwrap_or_default();
+        let number = all.pop().map_or(Ok(0), |rows| number(&rows))?;
+        Ok((rows, number))
+    }
+
+    /// Runs statements one after the other, each within `timeout`: one round trip, the settings travel in front of them.
+    pub async fn queries(
+        &mut self,
+        statements: &[&Statement],
+        timeout: Duration,
+    ) -> Result<Vec<Vec<Row>>, Stopped> {
         let started = Instant::now();
         let client = self.client();
         let timeout = timeout.max(TIME_MIN);
         let settings = format!("set local statement_timeout = {}", timeout.as_millis().clamp(1, 60_000));
-        let typed: Vec<_> = statement.values.iter().map(|value| value.typed()).collect();
-        let values: Vec<_> =
-            typed.iter().map(|(value, kind)| (value.as_ref() as &(dyn ToSql + Sync), kind.clone())).collect();
-        let both =
-            future::join(client.batch_execute(&settings), client.query_typed(&statement.text, &values));
-        let Ok((set, rows)) = tokio::time::timeout(timeout + SILENCE_MAX, both).await else {
+        let run = async |statement: &Statement| {
+            let typed: Vec<_> = statement.values.iter().map(|value| value.typed()).collect();
+            let values: Vec<_> = typed
+                .iter()
+                .map(|(value, kind)| (value.as_ref() as &(dyn ToSql + Sync), kind.clone()))
+                .collect();
+            client.query_typed(&statement.text, &values).await
+        };
+        let both = future::join(
+            client.batch_execute(&settings),
+            future::join_all(statements.iter().map(|statement| run(statement))),
+        );
+        let limit = timeout * statements.len() as u32 + SILENCE_MAX;
+        let Ok((set, ran)) = tokio::time::timeout(limit, both).await else {
             return Err(Stopped::Failed(SearchError::unavailable("Postgres does not answer")));
         };
-        match set.and(rows) {
-            Ok(rows) => {
+        // Of several errors the first is the cause of the others.
+        match set.and_then(|()| ran.into_iter().collect::<Result<Vec<_>, _>>()) {
+            Ok(all) => {
                 if let Some(ran) = &mut self.ran {
-                    ran.add(statement, rows.len(), started.elapsed());
+                    for (statement, rows) in statements.iter().zip(&all) {
+                        ran.add(statement, rows.len(), started.elapsed());
+                    }
                 }
-                Ok(rows)
+                Ok(all)
             }
             Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
                 client.batch_execute("rollback to before").await?;

@@ -12,7 +12,6 @@ use crate::{
         find::{UNITS_FIRST, next_units},
         need::need,
         session::Stopped,
-        sql::number,
         statement::Statement,
         walk::{Aim, Portion, Walk},
     },
@@ -85,20 +84,18 @@ impl Counting<'_> {
         range: Range,
         statement: &impl Fn(&sql::Place<'_>) -> Statement,
     ) -> Result<Vec<tokio_postgres::Row>, Stopped> {
-        let open = match portion.count_open() {
-            Some(count) => number(&self.query(&count).await?)?,
-            None => 0,
-        };
+        let count = portion.count_open();
         let Portion { leaf, units, rows, .. } = portion;
         let stored = self.snapshot.stored.as_ref();
-        let counted = self.query(&statement(&sql::Place { leaf: &leaf.name, units, range, stored })).await?;
+        let statement = statement(&sql::Place { leaf: &leaf.name, units, range, stored });
+        let left = self.time_left();
+        let (counted, open) = self.session.with_count(&statement, count.as_ref(), left).await?;
         self.rows_read += rows + open;
         Ok(counted)
     }
 
-    /// Runs one statement within what is left of the time.
-    pub async fn query(&mut self, statement: &Statement) -> Result<Vec<tokio_postgres::Row>, Stopped> {
+    fn time_left(&self) -> Duration {
         let left = self.due.min(self.session.deadline).saturating_duration_since(Instant::now());
-        self.session.query(statement, left.max(Duration::from_millis(1))).await
+        left.max(Duration::from_millis(1))
     }
 }

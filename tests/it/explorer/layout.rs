@@ -91,7 +91,7 @@ async fn all_rows_are_found_and_printed() {
     browser.on_paper().await;
     let seen = browser.script("return document.body.innerText").await;
     assert_eq!(missing(&seen), 0);
-    let hidden = "return ['.bar', '.facets', '.top', '.pages'].filter(css => document.querySelector(css).checkVisibility())";
+    let hidden = "return ['.ask', '.facets', '.top', '.pages'].filter(css => document.querySelector(css).checkVisibility())";
     assert_eq!(browser.script(hidden).await, json!([]));
     let cut = "return [...document.querySelectorAll('.row .text')].filter(it => it.scrollWidth > it.clientWidth + 1 || it.scrollHeight > it.parentElement.clientHeight + 1).length";
     assert_eq!(browser.script(cut).await, 0, "no line is cut off");
