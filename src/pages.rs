@@ -6,6 +6,7 @@ pub mod explorer;
 pub mod form;
 pub mod json_lines;
 pub mod links;
+pub mod patterns;
 pub mod problem;
 pub mod record;
 pub mod rows;
@@ -21,6 +22,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .configure(assets::routes)
         .service(
             web::resource("/").route(web::get().to(explorer::page)).route(web::head().to(explorer::page)),
+        )
+        .service(
+            web::resource("/patterns")
+                .route(web::get().to(patterns::page))
+                .route(web::head().to(patterns::page)),
         )
         .service(
             web::resource("/logs/{id}")

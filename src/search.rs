@@ -9,6 +9,7 @@
 
 pub mod answer;
 pub mod catalogue;
+pub mod complete;
 pub mod count;
 pub mod cursor;
 pub mod delete;
@@ -22,6 +23,7 @@ pub mod fold;
 pub mod grammar;
 pub mod need;
 pub mod params;
+pub mod patterns;
 pub mod predicate;
 pub mod row;
 pub mod session;
@@ -64,6 +66,8 @@ pub struct State {
     turns: Arc<Semaphore>,
     /// One permit a search that is not quick.
     long_turns: Arc<Semaphore>,
+    /// What completes query lines.
+    keys: complete::keys::KeysSeen,
     metrics: Arc<Metrics>,
 }
 
@@ -76,6 +80,7 @@ impl State {
             time_max: TIME_MAX,
             turns: Arc::new(Semaphore::new(config.concurrent_max)),
             long_turns: Arc::new(Semaphore::new(config.long_max)),
+            keys: complete::keys::KeysSeen::default(),
             metrics,
         }
     }
@@ -98,7 +103,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(record_json))
                 .route(web::head().to(record_json)),
         )
-        .configure(count::routes);
+        .configure(count::routes)
+        .configure(patterns::routes)
+        .configure(complete::routes);
 }
 
 /// Reply of `GET /api/logs`.

@@ -9,7 +9,7 @@ use actix_web::{
 use askama::Template;
 use flate2::Compression;
 
-use super::{assets, explorer::SearchPage, problem::ProblemPage, record::RecordPage};
+use super::{assets, explorer::SearchPage, patterns::PatternsPage, problem::ProblemPage, record::RecordPage};
 use crate::search::answer::{ErrorBody, json};
 
 /// No inline script or style anywhere, nothing from elsewhere, no frames.
@@ -37,7 +37,7 @@ macro_rules! parts {
         }
     )*};
 }
-parts!(SearchPage, RecordPage, ProblemPage);
+parts!(SearchPage, RecordPage, ProblemPage, PatternsPage);
 
 /// Headers of every answer, whatever it is.
 pub fn page_headers() -> DefaultHeaders {

@@ -6,11 +6,14 @@ use std::{io::Write, sync::OnceLock};
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use flate2::{Compression, write::GzEncoder};
 
-const FILES: [(&str, &str, &[u8]); 4] = [
+const FILES: [(&str, &str, &[u8]); 7] = [
     ("htmx.js", "text/javascript; charset=utf-8", include_bytes!("../../static/htmx-2.0.11.min.js")),
     ("page.js", "text/javascript; charset=utf-8", include_bytes!("../../static/page.js")),
     ("page.css", "text/css; charset=utf-8", include_bytes!("../../static/page.css")),
     ("icon.svg", "image/svg+xml", include_bytes!("../../static/icon.svg")),
+    ("patterns.css", "text/css; charset=utf-8", include_bytes!("../../static/patterns.css")),
+    ("complete.css", "text/css; charset=utf-8", include_bytes!("../../static/complete.css")),
+    ("complete.js", "text/javascript; charset=utf-8", include_bytes!("../../static/complete.js")),
 ];
 
 /// Addresses of the static files.
@@ -19,6 +22,9 @@ pub struct Assets {
     pub script: String,
     pub style: String,
     pub icon: String,
+    pub patterns_style: String,
+    pub complete_style: String,
+    pub complete_script: String,
     files: Vec<File>,
 }
 
@@ -35,7 +41,16 @@ impl Assets {
         ASSETS.get_or_init(|| {
             let files: Vec<File> = FILES.into_iter().map(File::new).collect();
             let path = |at: usize| files[at].path.clone();
-            Self { htmx: path(0), script: path(1), style: path(2), icon: path(3), files }
+            Self {
+                htmx: path(0),
+                script: path(1),
+                style: path(2),
+                icon: path(3),
+                patterns_style: path(4),
+                complete_style: path(5),
+                complete_script: path(6),
+                files,
+            }
         })
     }
 }
@@ -106,6 +121,7 @@ mod tests {
             include_str!("../../templates/search.html"),
             include_str!("../../templates/record.html"),
             include_str!("../../templates/problem.html"),
+            include_str!("../../templates/patterns.html"),
         ] {
             for forbidden in ["safe", "<style", " style=", "<script>", " onclick", "javascript:"] {
                 assert!(!template.contains(forbidden), "{forbidden}");

@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod complete;
 mod contract;
 mod counts;
 mod delete;
@@ -18,6 +19,7 @@ mod matches;
 mod operate;
 mod outage;
 mod pages;
+mod patterns;
 mod retention;
 mod roundtrip;
 mod search;

@@ -27,7 +27,7 @@ fn take(pairs: &mut Pairs, name: &str) -> Vec<String> {
     taken.filter(|value| !value.is_empty()).collect()
 }
 
-fn take_one(pairs: &mut Pairs, name: &str) -> Result<Option<String>, Fault> {
+pub(in crate::search) fn take_one(pairs: &mut Pairs, name: &str) -> Result<Option<String>, Fault> {
     match take(pairs, name).as_slice() {
         [] => Ok(None),
         [value] => Ok(Some(value.clone())),
