@@ -63,8 +63,8 @@ fn taken(line: &str, reply: &Value, text: &str) -> String {
 async fn every_key_and_value_that_is_offered_finds_its_record() {
     let app = filled().await;
     for (key, value) in PAIRS {
-        // By the first letters of the key, typed as they are or behind a quote.
-        let first: String = key.chars().filter(|letter| !"\"\\ ():".contains(*letter)).take(3).collect();
+        // By the first letters of the key, with `metadata.` in front or without.
+        let first = key.split(|letter| "\"\\ ():".contains(letter)).find(|piece| !piece.is_empty()).unwrap();
         let mut found = None;
         for line in [format!("🚨 -{first}"), format!("🚨 -metadata.{first}")] {
             let reply = complete(&app, &line, &[]).await;
@@ -105,7 +105,10 @@ async fn values_begin_so_or_hold_it_and_their_counts_are_true() {
     assert_eq!(texts(&reply), ["server-1234"]);
     // In the middle of a line, at the column.
     let reply = complete(&app, "a levle:error b", &[("at", "6")]).await;
-    assert_eq!((texts(&reply), &reply["from"], &reply["to"]), (vec!["level:"], &json!(3), &json!(9)));
+    assert_eq!(
+        (texts(&reply), &reply["from"], &reply["to"]),
+        (vec!["level:", "metadata.level:"], &json!(3), &json!(9))
+    );
     assert_eq!(texts(&complete(&app, "level>=wa", &[]).await), ["warn"]);
     for line in ["message:x", "/a", "nothing:like", "commit>"] {
         assert_eq!(texts(&complete(&app, line, &[]).await), [""; 0], "{line}");
