@@ -11,6 +11,7 @@ pub mod line;
 pub mod links;
 pub mod message;
 pub mod origin;
+pub mod patterns;
 pub mod problem;
 pub mod reader;
 pub mod record;
@@ -31,6 +32,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .configure(views::routes)
         .service(
             web::resource("/").route(web::get().to(explorer::page)).route(web::head().to(explorer::page)),
+        )
+        .service(
+            web::resource("/patterns")
+                .route(web::get().to(patterns::page))
+                .route(web::head().to(patterns::page)),
         )
         .service(
             web::resource("/logs/{id}")

@@ -11,6 +11,7 @@ pub mod answer;
 pub mod as_of;
 pub mod catalogue;
 pub mod context;
+pub mod complete;
 pub mod count;
 pub mod cursor;
 pub mod delete;
@@ -28,6 +29,7 @@ pub mod history;
 pub mod need;
 pub mod one;
 pub mod params;
+pub mod patterns;
 pub mod predicate;
 pub mod row;
 pub mod session;
@@ -81,6 +83,8 @@ pub struct State {
     exports: Arc<Semaphore>,
     /// How long an export waits for its client.
     export_wait_max: Duration,
+    /// What completes query lines.
+    keys: complete::keys::KeysSeen,
     metrics: Arc<Metrics>,
 }
 
@@ -98,6 +102,7 @@ impl State {
             long_turns: Arc::new(Semaphore::new(config.long_max)),
             exports: Arc::new(Semaphore::new(config.exports_max)),
             export_wait_max: config.export_wait_max,
+            keys: complete::keys::KeysSeen::default(),
             metrics,
         }
     }
@@ -133,7 +138,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
             web::resource("/api/views")
                 .route(web::get().to(views::list_json))
                 .route(web::head().to(views::list_json)),
-        );
+        )
+        .configure(patterns::routes)
+        .configure(complete::routes);
 }
 
 /// Reply of `GET /api/logs`.

@@ -13,6 +13,7 @@ use super::{
     assets,
     context::ContextPage,
     explorer::ExplorerPage,
+    patterns::PatternsPage,
     problem::{Problem, ProblemPage},
     record::RecordPage,
     trace::TracePage,
@@ -48,7 +49,7 @@ macro_rules! parts {
         }
     )*};
 }
-parts!(ExplorerPage, RecordPage, TracePage, ContextPage, ProblemPage, ViewsPage);
+parts!(ExplorerPage, RecordPage, TracePage, ContextPage, ProblemPage, ViewsPage, PatternsPage);
 
 /// Headers of every answer, whatever it is.
 pub fn page_headers() -> DefaultHeaders {

@@ -17,6 +17,9 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("message.css", "text/css; charset=utf-8", include_bytes!("../../static/message.css")),
     ("trace.css", "text/css; charset=utf-8", include_bytes!("../../static/trace.css")),
     ("views.css", "text/css; charset=utf-8", include_bytes!("../../static/views.css")),
+    ("patterns.css", "text/css; charset=utf-8", include_bytes!("../../static/patterns.css")),
+    ("complete.css", "text/css; charset=utf-8", include_bytes!("../../static/complete.css")),
+    ("complete.js", "text/javascript; charset=utf-8", include_bytes!("../../static/complete.js")),
 ];
 
 /// The static files by name.

@@ -55,7 +55,7 @@ pub struct ExplorerPage {
 }
 
 enum Outcome {
-    Results(Results),
+    Results(Box<Results>),
     Problem(Problem),
 }
 
@@ -103,7 +103,8 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     let answer = match (view, found) {
         (Ok(view), Ok((found, exploration))) => {
             let form = Form::new(pairs, None);
-            let page = ExplorerPage::new(form, Some(&view), Outcome::Results(Results::new(&view, found)));
+            let page =
+                ExplorerPage::new(form, Some(&view), Outcome::Results(Box::new(Results::new(&view, found))));
             if answer::is_partial(&request) {
                 exploration.close().await;
                 answer::html(&request, StatusCode::OK, page.as_more().render())

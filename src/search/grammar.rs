@@ -15,6 +15,7 @@
 
 mod lexer;
 mod parser;
+pub mod place;
 mod print;
 
 use std::ops::Range;
@@ -23,7 +24,7 @@ use super::{
     expr::Expr,
     params::{Columns, Fault},
 };
-pub use print::print;
+pub use print::{print, print_name, print_value};
 
 /// Bytes of a query line.
 pub const BYTES_MAX: usize = 8 << 10;

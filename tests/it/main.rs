@@ -9,6 +9,7 @@ mod harness;
 
 mod as_of;
 mod around;
+mod complete;
 mod contract;
 mod counts;
 mod delete;
@@ -22,6 +23,7 @@ mod leaves;
 mod matches;
 mod operate;
 mod outage;
+mod patterns;
 mod retention;
 mod roundtrip;
 mod sealing;

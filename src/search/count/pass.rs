@@ -78,7 +78,8 @@ impl Counting<'_> {
         Ok(Reach::Whole)
     }
 
-    async fn portion(
+    /// Runs the statement for one portion.
+    pub(in crate::search) async fn portion(
         &mut self,
         portion: Portion,
         range: Range,

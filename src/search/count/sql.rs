@@ -11,6 +11,7 @@ use crate::{
     search::{
         as_of::StoredBefore,
         expr::{Expr, Field},
+        patterns::template::HEAD_CHARS,
         predicate::json_paths,
         sql::Builder,
         statement::{Statement, Value},
@@ -137,6 +138,22 @@ from (
 ) h
 group by 1, 2, 3"
     );
+    Statement { text, values: to.values }
+}
+
+/// What tells of which kind each hit is: how its message begins.
+pub fn heads(place: &Place<'_>, expr: &Expr) -> Statement {
+    let mut to = Builder::default();
+    let columns = format!("id, timestamp, level, \"commit\", left(message, {HEAD_CHARS}) as head");
+    let text = hits(&mut to, &columns, place, expr);
+    Statement { text, values: to.values }
+}
+
+/// The time of the oldest hit.
+pub fn oldest(place: &Place<'_>, expr: &Expr) -> Statement {
+    let mut to = Builder::default();
+    let hits = hits(&mut to, "timestamp", place, expr);
+    let text = format!("select min(timestamp) as oldest\nfrom (\n{hits}\n) h");
     Statement { text, values: to.values }
 }
 

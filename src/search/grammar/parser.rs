@@ -25,7 +25,7 @@ pub(super) struct Parser<'a> {
 }
 
 /// What a name stands for.
-enum Target {
+pub(super) enum Target {
     Level,
     Message,
     Field(Field),
@@ -279,7 +279,7 @@ fn not_closed(open: Range<usize>) -> Mistake {
 }
 
 /// What a name stands for: a field of the record, or a path below metadata, with or without `metadata.` in front.
-fn target(name: &str) -> Result<Target, String> {
+pub(super) fn target(name: &str) -> Result<Target, String> {
     let known = KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(name));
     let path = match (known, name.strip_prefix("metadata.")) {
         (Some("level"), _) => return Ok(Target::Level),

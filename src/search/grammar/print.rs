@@ -65,7 +65,8 @@ fn print_levels(levels: &[Level]) -> String {
     format!("level:({})", names.join(" or "))
 }
 
-fn print_name(field: &Field) -> String {
+/// The name of a field as a query line has it.
+pub fn print_name(field: &Field) -> String {
     match field {
         Field::ResourceId => "resourceId".to_owned(),
         Field::TraceId => "traceId".to_owned(),
@@ -86,7 +87,8 @@ fn print_path(path: &str) -> String {
     if lexer::is_name(&name) { name } else { quoted(&name) }
 }
 
-fn print_value(value: &Match) -> String {
+/// A value as a query line has it, in quotes where it needs them.
+pub fn print_value(value: &Match) -> String {
     let is_bare = |text: &str| {
         !text.starts_with(['<', '>', '=', ':'])
             && !text.starts_with("//")
