@@ -14,6 +14,8 @@ use crate::{
 pub struct Results {
     pub columns: Vec<Column>,
     pub rows: Vec<Line>,
+    /// Of when they are.
+    pub as_of: String,
     /// What was read.
     pub summary: String,
     /// Where a search goes on whose time was used up.
@@ -106,6 +108,7 @@ impl Results {
         Self {
             columns: view.columns.iter().map(column).collect(),
             rows: found.rows.iter().map(|row| Line::new(row, &list)).collect(),
+            as_of: found.as_of.to_string(),
             summary,
             further: onward,
             next,
