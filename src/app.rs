@@ -35,7 +35,7 @@ use crate::{
         direct::{self, DirectReceiver},
         kafka::{self, KafkaQueue},
     },
-    search::{self, delete::Access},
+    search::{self, delete::Access, tail::Feed},
     writer::{self, consumer::ConsumerThread, leaves::Leaves, store::Shared, store::Store},
 };
 
@@ -75,6 +75,7 @@ pub struct App {
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     door: web::Data<ingest::State>,
+    feed: web::Data<Feed>,
     writer: Writer,
     postgres: Option<PrivatePostgres>,
 }
@@ -109,15 +110,16 @@ impl App {
         let (queue, writer) = start_writer(&config, &database, &health, &metrics, migrated)?;
         let in_flight = Arc::new(AtomicUsize::new(0));
         let rooms = Rooms::new(&config, &database, queue, &health, &metrics);
-        let door = rooms.door.clone();
+        let (door, feed) = (rooms.door.clone(), rooms.feed.clone());
         let (server, serving) = serve(socket, rooms, in_flight.clone())?;
         let psql = postgres.as_ref().map(PrivatePostgres::psql);
-        Ok(Self { address, psql, health, in_flight, server, serving, door, writer, postgres })
+        Ok(Self { address, psql, health, in_flight, server, serving, door, feed, writer, postgres })
     }
 
     /// Returns when everything is stopped and everything taken is stored or answered.
     pub async fn stop(mut self) {
         self.health.report(Trouble::Stopping, "the process is stopping");
+        self.feed.end();
         if let Some(postgres) = &self.postgres {
             // What is written now need not be written when Postgres shuts down; all of it stays within the 30 s of the contract.
             let config = postgres.config();
@@ -301,6 +303,7 @@ struct Rooms {
     door: web::Data<ingest::State>,
     search: web::Data<search::State>,
     delete: web::Data<search::delete::Access>,
+    feed: web::Data<Feed>,
     health: web::Data<health::State>,
 }
 
@@ -338,9 +341,11 @@ impl Rooms {
             (true, false) => Access::Refused("deleting is switched off here: see ALLOW_DELETE"),
             (false, _) => Access::Refused("only a process with the roles write and query deletes"),
         };
+        let feed = web::Data::new(Feed::new(search.clone()));
         Self {
             config: config.clone(),
             door: web::Data::new(door),
+            feed,
             search,
             delete: web::Data::new(delete),
             health: web::Data::new(probes),
@@ -354,6 +359,7 @@ impl Rooms {
         }
         service.app_data(self.delete.clone()).configure(search::delete::routes);
         if self.config.roles.query {
+            service.app_data(self.feed.clone());
             service.app_data(self.search.clone()).configure(pages::routes).configure(search::routes);
         }
     }

@@ -61,6 +61,7 @@ pub struct Metrics {
     pub search_rows_read: CounterU,
     pub exports: Family<Reason, CounterU>,
     pub exported_records: CounterU,
+    pub tails: GaugeI,
 }
 
 impl Metrics {
@@ -125,6 +126,7 @@ impl Metrics {
         let search_rows_read = series!("search_rows_read", "Rows read by searches", CounterU::default());
         let exports = series!("exports", "Exports that have ended, by how", Family::default());
         let exported_records = series!("exported_records", "Records sent by exports", CounterU::default());
+        let tails = series!("tails", "Readers who follow what is stored", GaugeI::default());
         Self {
             registry,
             ingest_requests,
@@ -152,6 +154,7 @@ impl Metrics {
             search_rows_read,
             exports,
             exported_records,
+            tails,
         }
     }
 

@@ -16,6 +16,7 @@ pub mod problem;
 pub mod reader;
 pub mod record;
 pub mod rows;
+pub mod tail;
 pub mod text;
 pub mod trace;
 pub mod views;
@@ -30,6 +31,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config
         .configure(assets::routes)
         .configure(views::routes)
+        .route("/tail", web::get().to(tail::follow))
         .service(
             web::resource("/").route(web::get().to(explorer::page)).route(web::head().to(explorer::page)),
         )

@@ -38,6 +38,7 @@ pub mod sql;
 pub mod statement;
 pub mod trace;
 pub mod views;
+pub mod tail;
 pub mod walk;
 
 use std::{

@@ -16,6 +16,8 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("icon.svg", "image/svg+xml", include_bytes!("../../static/icon.svg")),
     ("message.css", "text/css; charset=utf-8", include_bytes!("../../static/message.css")),
     ("trace.css", "text/css; charset=utf-8", include_bytes!("../../static/trace.css")),
+    ("tail.js", "text/javascript; charset=utf-8", include_bytes!("../../static/tail.js")),
+    ("tail.css", "text/css; charset=utf-8", include_bytes!("../../static/tail.css")),
     ("views.css", "text/css; charset=utf-8", include_bytes!("../../static/views.css")),
     ("patterns.css", "text/css; charset=utf-8", include_bytes!("../../static/patterns.css")),
     ("complete.css", "text/css; charset=utf-8", include_bytes!("../../static/complete.css")),

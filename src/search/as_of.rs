@@ -43,6 +43,17 @@ impl AsOf {
         self.write(':', ',')
     }
 
+    /// Whether it is still to come at `present`; or it is of another store.
+    pub fn is_after(&self, present: &Self) -> bool {
+        self.xmax > present.xmax
+    }
+
+    /// The same moment, if no transaction from `xmax` on had been committed by then.
+    pub fn before(&self, xmax: u64) -> Self {
+        let running = self.running.iter().copied().filter(|running| *running < xmax).collect();
+        Self { xmin: self.xmin.min(xmax), xmax: self.xmax.min(xmax), running }
+    }
+
     fn read(text: &str, colon: char, comma: char) -> Option<Self> {
         let mut parts = text.split(colon);
         let (xmin, xmax) = (number(parts.next()?)?, number(parts.next()?)?);
@@ -73,7 +84,7 @@ pub struct StoredBefore {
 impl StoredBefore {
     /// A moment that is still to come is not of this store.
     pub fn new(as_of: &AsOf, present: &AsOf) -> Result<Self, Fault> {
-        if as_of.xmax > present.xmax {
+        if as_of.is_after(present) {
             return Err(Fault::new("asOf", "is no moment of this store; ask again without it"));
         }
         Ok(Self { as_of: as_of.clone(), now: present.xmax })
@@ -152,6 +163,9 @@ pub mod tests {
             assert_eq!(AsOf::parse(text).map(|as_of| as_of.pg()).as_deref(), pg, "{text}");
         }
         let (then, now) = (AsOf::parse("7-7-").unwrap(), AsOf::parse("7-9-8").unwrap());
+        for (xmax, text) in [(10, "7-9-8"), (9, "7-9-8"), (8, "7-8-"), (7, "7-7-"), (5, "5-5-")] {
+            assert_eq!(now.before(xmax).to_string(), text);
+        }
         assert_eq!(StoredBefore::new(&now, &then).unwrap_err().field, "asOf");
         assert_eq!(StoredBefore::new(&then, &now), Ok(StoredBefore { as_of: then, now: 9 }));
         let long = format!(

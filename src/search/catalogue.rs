@@ -10,7 +10,7 @@ mod chunk;
 mod known;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -114,6 +114,51 @@ select s.leaf, s.block, s.level, s.units, s.signature
 from unnest($1::int[], $2::int[]) as u (leaf, block)
 join signatures s using (leaf, block)";
 const OPEN: &str = "select leaf, block, level from open_blocks";
+
+impl Snapshot {
+    /// Of what has a signature only these blocks, by leaf, and these groups; open blocks stay. For who knows that nothing else matters.
+    pub fn narrowed(&self, blocks: &HashMap<i32, HashSet<i32>>, groups: &HashSet<(i32, i32)>) -> Self {
+        let none = HashSet::new();
+        let leaves = self.leaves.iter().filter_map(|leaf| {
+            let blocks = blocks.get(&leaf.number).unwrap_or(&none);
+            let is_open = self.open.iter().any(|open| open.leaf == leaf.number);
+            (is_open || !blocks.is_empty()).then(|| Arc::new(leaf.narrowed(blocks, groups)))
+        });
+        let (as_of, stored) = (self.as_of.clone(), self.stored.clone());
+        Self { as_of, stored, leaves: Arc::new(leaves.collect()), open: self.open.clone() }
+    }
+}
+
+impl LeafView {
+    fn narrowed(&self, blocks: &HashSet<i32>, groups: &HashSet<(i32, i32)>) -> Self {
+        let is_wanted = |block: &BlockSpan| blocks.contains(&block.number);
+        let chunks = self.chunks.iter().filter(|chunk| chunk.blocks.iter().flatten().any(is_wanted));
+        let chunks = chunks.map(|chunk| {
+            let mut chunk = chunk.clone();
+            if !chunk.blocks.iter().flatten().all(is_wanted) {
+                Arc::make_mut(&mut chunk).forget(|block| !is_wanted(block));
+            }
+            chunk
+        });
+        Self {
+            name: self.name.clone(),
+            groups: self
+                .groups
+                .iter()
+                .filter(|group| groups.contains(&(self.number, group.number)))
+                .cloned()
+                .collect(),
+            chunks: chunks.collect(),
+            unreadable: self
+                .unreadable
+                .iter()
+                .filter(|block| blocks.contains(&block.number))
+                .copied()
+                .collect(),
+            ..*self
+        }
+    }
+}
 
 impl Catalogue {
     /// Begins a transaction with `begin` and reads what the index holds in its snapshot, until `deadline` at most if it has to wait for

@@ -20,6 +20,9 @@ pub enum SearchError {
     /// As many searches as may run at once are running.
     #[error("too many searches are running")]
     Busy { retry_after: Duration },
+    /// As many tails as may be open are open.
+    #[error("too many tails are open")]
+    Crowded { retry_after: Duration },
     /// Not even a single row could be read within the budget.
     #[error("the search did not get anywhere within its time budget")]
     TooSlow { retry_after: Duration },
@@ -45,6 +48,7 @@ impl SearchError {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
             Self::NotFound | Self::NoTrace => StatusCode::NOT_FOUND,
             Self::Busy { .. }
+            | Self::Crowded { .. }
             | Self::TooSlow { .. }
             | Self::LeafGone
             | Self::Contended
@@ -56,6 +60,7 @@ impl SearchError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after }
+            | Self::Crowded { retry_after }
             | Self::TooSlow { retry_after }
             | Self::Unavailable { retry_after, .. } => Some(*retry_after),
             Self::LeafGone | Self::Contended => Some(Duration::from_secs(1)),
@@ -71,6 +76,7 @@ impl SearchError {
             | Self::NotFound
             | Self::NoTrace
             | Self::Busy { .. }
+            | Self::Crowded { .. }
             | Self::TooSlow { .. }
             | Self::LeafGone
             | Self::Contended => None,
@@ -140,6 +146,7 @@ mod tests {
             (SearchError::NotFound, 404, "there is no record with this id"),
             (SearchError::NoTrace, 404, "no record has this traceId"),
             (SearchError::Busy { retry_after: second }, 503, "too many searches are running"),
+            (SearchError::Crowded { retry_after: second }, 503, "too many tails are open"),
             (
                 SearchError::TooSlow { retry_after: second },
                 503,

@@ -5,6 +5,7 @@
 pub mod app;
 pub mod browser;
 pub mod devtools;
+pub mod follower;
 pub mod http;
 pub mod kafka;
 pub mod load;

@@ -31,6 +31,7 @@ mod search;
 mod shutdown;
 mod sql;
 mod true_numbers;
+mod tail;
 mod truth;
 mod upgrade;
 mod views;

@@ -14,6 +14,8 @@ use crate::{
 pub struct Results {
     pub columns: Vec<Column>,
     pub rows: Vec<Line>,
+    /// Of when they are.
+    pub as_of: String,
     /// What was read.
     pub summary: String,
     /// Where a search goes on whose time was used up.
@@ -28,6 +30,8 @@ pub struct Results {
     pub hidden: Vec<(String, String)>,
     /// The time zone of the times.
     pub zone: &'static str,
+    /// The kinds of messages of the same search.
+    pub patterns_href: String,
     pub sql_href: String,
     /// Keeps the search under a name.
     pub save_href: String,
@@ -44,6 +48,12 @@ fn exports(view: &View, as_of: &AsOf) -> Vec<(&'static str, String)> {
         format!("/api/export{}", params::encode(params.chain([("asOf", as_of.as_str()), ("format", format)])))
     };
     vec![("NDJSON", address("ndjson")), ("CSV", address("csv"))]
+}
+
+fn patterns_href(view: &View) -> String {
+    let params = view.query.params();
+    let params = params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    format!("/patterns{}", params::encode(params.filter(|(name, _)| *name != "limit" && *name != "asOf")))
 }
 
 /// The form that keeps a page under a name.
@@ -106,6 +116,7 @@ impl Results {
         Self {
             columns: view.columns.iter().map(column).collect(),
             rows: found.rows.iter().map(|row| Line::new(row, &list)).collect(),
+            as_of: found.as_of.to_string(),
             summary,
             further: onward,
             next,
@@ -115,6 +126,7 @@ impl Results {
             exports: exports(view, &found.as_of),
             hidden: links.all(),
             zone: view.zone.name(),
+            patterns_href: patterns_href(view),
             sql_href: links.and("explain", "1"),
             save_href: save_href(&links.here()),
             explained: found.explain.unwrap_or_default(),

@@ -41,12 +41,18 @@ limit 1";
 /// The 32 MB of a group arrive before the statement begins, and with it the transaction's number.
 const SEAL: &str = "\
 with sealed as (
-  delete from signatures where leaf = $1 and block = any ($6) returning block
+  delete from signatures where leaf = $1 and block = any ($6) returning block, xact
 ), joined as (
-  delete from groups where leaf = $1 and grp = any ($7) returning grp
+  delete from groups where leaf = $1 and grp = any ($7) returning grp, blocks, signed_by
+), held as (
+  select block, xact from sealed
+  union all
+  select u.block, u.xact from joined j cross join unnest(j.blocks, j.signed_by) as u (block, xact)
 ), made as (
-  insert into groups (leaf, width, from_at, to_at, format, blocks, replaced, directory, slices)
-  values ($1, $2, $3, $4, $5, $6::int[] || $10::int[], $7::int[] || $11::int[], $8, $9)
+  insert into groups (leaf, width, from_at, to_at, format, blocks, signed_by, replaced, directory, slices)
+  select $1, $2::int, $3::bigint, $4::bigint, $5::smallint, coalesce(array_agg(block), '{}'), array_agg(xact),
+    $7::int[] || $10::int[], $8::bytea, $9::bytea
+  from held
 )
 select (select count(*) from sealed) as blocks, (select count(*) from joined) as groups";
 
@@ -69,9 +75,8 @@ struct Made {
     group: Group,
     /// Blocks that have signatures until now.
     blocks: Vec<i32>,
-    /// Groups whose blocks move into this one, and those blocks.
+    /// Groups whose blocks move into this one.
     joined: Vec<i32>,
-    moved: Vec<i32>,
     /// What those had taken the place of: a process that has not searched since may know these alone.
     before: Vec<i32>,
 }
@@ -135,7 +140,7 @@ async fn seal_leaf(
     let count = blocks.len();
     let turned = tokio::task::spawn_blocking(|| Group::turn(signed)).await;
     let group = turned.expect("signatures of the right length can be turned");
-    let mut made = Made { group, blocks, joined: Vec::new(), moved: Vec::new(), before: Vec::new() };
+    let mut made = Made { group, blocks, joined: Vec::new(), before: Vec::new() };
     // 2. A leaf that is idle has few: they join what was sealed before, as long as that is no larger, so a block moves seldom.
     if unsealed.blocks < blocks_max {
         made = join(client, leaf, blocks_max, made, damaged).await?;
@@ -210,7 +215,6 @@ async fn join(
             damaged.groups.insert((leaf, number));
             continue;
         };
-        made.moved.extend(group.blocks().map(|block| block.number));
         made.joined.push(number);
         made.before.extend(row.get::<_, Vec<i32>>("replaced"));
         made.group = group.joined(made.group);
@@ -229,7 +233,7 @@ async fn replace(client: &mut Client, leaf: i32, made: &Made) -> Result<bool, to
     let to = group.blocks().map(BlockSpan::to).max().unwrap_or(Timestamp::MAX).0;
     let directory = write_directory(&group.directory);
     let width = group.width() as i32;
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
         &leaf,
         &width,
         &from,
@@ -239,7 +243,6 @@ async fn replace(client: &mut Client, leaf: i32, made: &Made) -> Result<bool, to
         &made.joined,
         &directory,
         &group.slices,
-        &made.moved,
         &made.before,
     ];
     let transaction = client.transaction().await?;
