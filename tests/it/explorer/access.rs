@@ -32,6 +32,8 @@ const PAGES: &[(&str, &str)] = &[
     ("/traces/nowhere", ""),
     ("/traces", ""),
     ("/views", ""),
+    ("/patterns", OPEN_ALL),
+    ("/patterns?q=level%3Abanana", ""),
     ("/logs/nothing", ""),
     ("/nowhere", ""),
 ];
