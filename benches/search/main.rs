@@ -1,7 +1,7 @@
 //! `make bench-search`: decides whether the search index is good. Loads records through the product's HTTP interface, asks every kind of
 //! question, compares each answer with brute force in Postgres, and prints figures beside goals. A wrong answer ends it with code 1.
 //!
-//! `BENCH_ONLY` selects parts: load, quiet, live, write, ingest, sizes, compare, real. What else may be set stands in settings.rs.
+//! `BENCH_ONLY` selects parts: load, page, quiet, live, write, ingest, sizes, compare, real. What else may be set stands in settings.rs.
 
 #[path = "../bench/bare.rs"]
 mod bare;
@@ -28,6 +28,7 @@ mod histogram;
 mod ingest;
 mod lines;
 mod ordinary;
+mod page;
 mod progress;
 mod real;
 mod records;
@@ -71,7 +72,8 @@ async fn run(settings: &Settings) -> bool {
     let mut tables = Tables::default();
     let product = Product::start(None).await;
     let server: String = product.sql().query_one("show server_version", &[]).await.expect("a version").get(0);
-    if ["load", "quiet", "live", "write", "ingest", "compare"].iter().any(|part| settings.wants(part)) {
+    if ["load", "page", "quiet", "live", "write", "ingest", "compare"].iter().any(|part| settings.wants(part))
+    {
         on_loaded(&product, settings, &mut tables, &progress).await;
     }
     product.stop().await;
@@ -94,6 +96,9 @@ async fn on_loaded(product: &Product, settings: &Settings, tables: &mut Tables, 
     let fed = write::load(product, &feed::maker(records), 0..batches, tables, progress).await;
     if settings.wants("load") {
         disk::report("Bytes on disk", product.sql(), empty, fed.json_bytes, tables).await;
+    }
+    if settings.wants("page") {
+        page::run(product, settings, tables, progress).await;
     }
     let window = Window { from: Timestamp(records.micros(0) - LATE_MICROS), to: records.end() };
     if settings.wants("quiet") || settings.wants("live") {

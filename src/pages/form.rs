@@ -124,9 +124,9 @@ impl Form {
                 .filter(|(name, value)| passed_on(name) && !value.is_empty())
                 .cloned()
                 .collect(),
-            is_open: fields.iter().any(|field| !field.value.is_empty() || field.error.is_some())
-                || metadata.iter().any(|pair| !pair.path.is_empty() || pair.error.is_some())
-                || levels.iter().any(|level| level.checked)
+            // What filters stands in the pills: the fields only come into sight where one of them is wrong.
+            is_open: fields.iter().any(|field| field.error.is_some())
+                || metadata.iter().any(|pair| pair.error.is_some())
                 || fault.is_some_and(|fault| fault.field == "level"),
             levels,
             fields,

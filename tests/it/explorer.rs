@@ -27,7 +27,7 @@ fn samples() -> impl Iterator<Item = Value> {
             "traceId": format!("trace-{}", n / 10),
             "spanId": format!("span-{n}"),
             "commit": if n < 60 { "c0ffee1" } else { "c0ffee2" },
-            "metadata": {"user": {"id": n % 5}, "path": "/pay"},
+            "metadata": {"user": {"id": n % 5}, "path": "/pay", "parentSpanId": if n % 10 == 0 { Value::Null } else { format!("span-{}", n / 10 * 10).into() }},
         })
     })
 }

@@ -11,7 +11,7 @@ use crate::harness::{
 /// Records of each bar, as its label says them.
 async fn bars(browser: &Browser) -> Vec<u64> {
     let mut bars = Vec::new();
-    for bar in browser.page.find_all(fantoccini::Locator::Css("svg.bars a[href]")).await.unwrap() {
+    for bar in browser.page.find_all(fantoccini::Locator::Css("svg.bars a:not(:has(.mark))")).await.unwrap() {
         let label = bar.attr("aria-label").await.unwrap().expect("a bar says what it is");
         let words = label.rsplit(": ").next().expect("the counts come last");
         let counts = words.split(", ").map(|words| words.split(' ').next().unwrap().replace(',', ""));

@@ -45,6 +45,10 @@ async fn no_width_needs_sideways_scrolling() {
         format!("/?explain=1&limit=1&q={long}"),
         "/nowhere".to_owned(),
         format!("/logs/{id}"),
+        format!("/logs/{id}/context"),
+        format!("/traces/{}", "traceId".repeat(256 / "traceId".len())),
+        "/views".to_owned(),
+        "/patterns".to_owned(),
     ];
     let browser = Browser::open(1280, Scripts::On).await;
     let mut wide = Vec::new();

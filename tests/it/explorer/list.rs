@@ -105,7 +105,7 @@ async fn a_record(scripts: Scripts) {
     browser.click(".row summary").await;
     browser.click(".row:first-child details .acts a").await;
     browser.find("main.record").await;
-    browser.click("main.record .json a").await;
+    browser.click("main.record .json a[href*='%2Fpay']").await;
     browser.arrives("/?metadata.path=%2Fpay").await;
     assert_eq!(browser.texts("#total").await, ["120 records"]);
     browser.close().await;
