@@ -59,23 +59,17 @@ async fn views(app: &TestApp) -> (Vec<(String, String)>, Vec<String>) {
     )
 }
 
-async fn type_into(browser: &Browser, css: &str, text: &str) {
-    let field = browser.find(css).await;
-    field.clear().await.expect("the browser answers");
-    field.send_keys(text).await.expect("the browser answers");
-}
-
 async fn a_view(scripts: Scripts) {
     let app = TestApp::plan().ready().await;
     let browser = Browser::open(1280, scripts).await;
     browser.goto(&format!("{}/views", app.url)).await;
-    type_into(&browser, "#name", "Errors of today").await;
-    type_into(&browser, "#params", &format!("{}/?level=error&from=24h", app.url)).await;
+    browser.fill("#name", "Errors of today").await;
+    browser.fill("#params", &format!("{}/?level=error&from=24h", app.url)).await;
     browser.click(".save button").await;
     browser.find(".kept .name").await;
     browser.arrives("/views").await;
     assert_eq!(browser.texts(".kept .name").await, ["Errors of today"]);
-    assert_eq!(browser.texts(".kept .conditions span").await, ["level: error", "last: 24h"]);
+    assert_eq!(browser.texts("ul.kept .conditions span").await, ["level: error", "last: 24h"]);
     let link = browser.find(".kept .name").await.attr("href").await.unwrap().expect("it is a link");
     browser.click(".kept .name").await;
     browser.arrives("/?level=error&from=24h").await;
@@ -86,21 +80,21 @@ async fn a_view(scripts: Scripts) {
     browser.click(".kept details a").await;
     let name = browser.find("#name[value='Errors of today']").await;
     assert_eq!(name.prop("value").await.unwrap().as_deref(), Some("Errors of today"));
-    type_into(&browser, "#params", "level=fatal").await;
+    browser.fill("#params", "level=fatal").await;
     browser.click(".save button").await;
     browser.arrives("/views").await;
-    assert_eq!(browser.texts(".kept .conditions span").await, ["level: fatal"]);
+    assert_eq!(browser.texts("ul.kept .conditions span").await, ["level: fatal"]);
     browser.goto(&format!("{}{link}", app.url)).await;
     browser.arrives("/?level=fatal").await;
 
     // Another name; a wrong one is told where it was typed.
     browser.goto(&format!("{}/views", app.url)).await;
     browser.click(".kept summary").await;
-    type_into(&browser, ".one input", " ").await;
+    browser.fill(".one input", " ").await;
     browser.click(".one button").await;
     assert_eq!(browser.find(".one .fault").await.text().await.unwrap(), "is needed");
     browser.find(".one input[aria-invalid=true]").await;
-    type_into(&browser, ".one input", "Fatal ones").await;
+    browser.fill(".one input", "Fatal ones").await;
     browser.click(".one button").await;
     browser.arrives("/views").await;
     assert_eq!(browser.texts(".kept .name").await, ["Fatal ones"]);
@@ -276,7 +270,7 @@ async fn a_form_of_another_site_is_refused() {
     // Our own page may, also at a host to which browsers say less.
     for host in ["127.0.0.1", "localhost", "logs.test"] {
         browser.goto(&format!("http://{host}:{}/views", app.port)).await;
-        type_into(&browser, "#name", host).await;
+        browser.fill("#name", host).await;
         browser.click(".save button").await;
         eventually(&format!("a view from {host}"), seconds(10), async || {
             views(&app).await.0.iter().any(|(name, _)| name == host).then_some(())
@@ -357,6 +351,31 @@ async fn searches_are_remembered_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_on_the_page_is_listed_and_saved() {
+    let app = TestApp::plan().ready().await;
+    for path in
+        ["/", "/?wrap=1", "/?level=banana", "/?q=timeout&column=spanId&tz=UTC", "/?q=timeout&limit=10"]
+    {
+        app.get(path).await;
+    }
+    let browser = Browser::open(1280, Scripts::On).await;
+    eventually("the search is listed", seconds(10), async || {
+        browser.goto(&format!("{}/views", app.url)).await;
+        (browser.texts("ol.kept .times").await == ["2 times"]).then_some(())
+    })
+    .await;
+    browser.click("ol.kept .button").await;
+    browser.fill("#name", "Timeouts").await;
+    browser.click(".save button").await;
+    browser.find("ul.kept .name").await;
+    assert_eq!(views(&app).await.0, [("Timeouts".to_owned(), "q=timeout".to_owned())]);
+    browser.click("ol.kept a.conditions").await;
+    browser.arrives("/?q=timeout").await;
+    browser.close().await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_waits_for_the_history() {
     let database = Database::fresh().await;
     let state = search_state(&database, "on").await;
@@ -387,6 +406,29 @@ async fn history_can_be_switched_off() {
     let page = app.get("/views").await;
     assert!(page.text().contains("HISTORY=off"), "{}", page.text());
     assert_eq!(database.number("select count(*) from searches").await, 0);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_can_use_the_views() {
+    let app = TestApp::plan().ready().await;
+    for width in [1280, 360] {
+        let browser = Browser::open(width, Scripts::On).await;
+        for state in ["empty", "filled", "wrong"] {
+            browser.goto(&format!("{}/views?name=%20&params=level%3Dbanana", app.url)).await;
+            if state == "wrong" {
+                browser.click(".save button").await;
+                browser.find("#e-params").await;
+            }
+            browser.script("document.querySelectorAll('.kept details').forEach(it => it.open = true)").await;
+            assert_eq!(browser.axe().await, Vec::<String>::new(), "{width} {state}");
+            save(&app, "errors", "level=error&from=1h").await;
+            let fill = "insert into searches (params, last_at, times) select params, now(), 1 from views on conflict do nothing";
+            app.database().sql.batch_execute(fill).await.unwrap();
+        }
+        browser.close().await;
+        app.database().sql.batch_execute("truncate views, searches").await.unwrap();
+    }
     app.stop().await;
 }
 

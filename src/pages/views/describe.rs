@@ -36,7 +36,7 @@ fn condition(name: &str, value: &str, has_to: bool) -> Option<Condition> {
         "from" if is_age && !has_to => ("last", value),
         "message" => ("message contains", value),
         "regex" => ("message matches", value),
-        "wrap" | "t" | "live" | "explain" | "facet" | "column" | "columns" | "limit" | "budget" => {
+        "wrap" | "t" | "live" | "explain" | "facet" | "column" | "limit" | "budget" => {
             return None;
         }
         name => (name, value),

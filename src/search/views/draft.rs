@@ -12,7 +12,7 @@ pub const NAME_MAX: usize = 80;
 pub const PARAMS_BYTES_MAX: usize = 8 << 10;
 
 /// Parameters that say how the page shows what was found.
-const OF_PAGE: [&str; 9] = ["off", "facet", "column", "columns", "wrap", "tz", "t", "live", "explain"];
+const OF_PAGE: [&str; 8] = ["off", "facet", "column", "wrap", "tz", "t", "live", "explain"];
 /// Parameters of one moment, without a meaning when the search is run again.
 const OF_MOMENT: [&str; 1] = ["cursor"];
 
