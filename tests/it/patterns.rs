@@ -133,7 +133,7 @@ async fn filled() -> TestApp {
 
 /// Some kinds are frequent and some are rare.
 fn dice_shapes(n: u64) -> u64 {
-    if n % 3 == 0 { SHAPES as u64 } else { 7 }
+    if n.is_multiple_of(3) { SHAPES as u64 } else { 7 }
 }
 
 async fn get(app: &TestApp, parameters: &[(&str, &str)]) -> Value {

@@ -118,9 +118,8 @@ async fn hostile_text_stays_text() {
     // 2. Each in every part of a search of its own, and on every page about its record.
     let mut twins = Vec::new();
     for (text, id) in texts.iter().zip(&ids) {
-        let trace = links[id].as_array().unwrap().iter().filter_map(Value::as_str);
-        let trace =
-            trace.filter(|link| link.starts_with("/traces")).next().expect("a record links to its trace");
+        let mut trace = links[id].as_array().unwrap().iter().filter_map(Value::as_str);
+        let trace = trace.find(|link| link.starts_with("/traces")).expect("a record links to its trace");
         let search = format!("/?{}", everywhere(text));
         page.open(&search).await;
         let [record, context] = [format!("/logs/{id}"), format!("/logs/{id}/context")];
