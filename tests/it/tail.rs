@@ -46,7 +46,7 @@ async fn everything_is_told_once_and_in_order() {
 async fn a_reader_who_comes_back_has_missed_nothing() {
     let one = sealing().ready().await;
     let (mut two, three) = tokio::join!(one.plan_again().ready(), one.plan_again().ready());
-    let told = Told::by_visits(&[&one.url, &three.url], "limit=1000&message=seq");
+    let told = Told::by_visits(&[&one.url, &three.url], "limit=1000&message=seq", one.database());
     let writers = Writers::start(&told, &[&one.url, &two.url]);
     writers.until(1_000).await;
     two.kill9();

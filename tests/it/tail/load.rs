@@ -55,20 +55,26 @@ impl Told {
         Self::read(urls, query, None)
     }
 
-    /// Leaves after a few events each time, sometimes at once, and goes on at any of these processes.
-    pub fn by_visits(urls: &[&str], query: &str) -> Self {
-        Self::read(urls, query, Some(Dice(7)))
+    /// Leaves after a few events each time, sometimes at once, and goes on at any of these processes; now and then not before everything
+    /// is sealed.
+    pub fn by_visits(urls: &[&str], query: &str, database: &Arc<Database>) -> Self {
+        Self::read(urls, query, Some((Dice(7), database.clone())))
     }
 
-    fn read(urls: &[&str], query: &str, mut dice: Option<Dice>) -> Self {
+    fn read(urls: &[&str], query: &str, mut visits: Option<(Dice, Arc<Database>)>) -> Self {
         let told = Self::default();
         let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
         let (to, query) = (told.clone(), query.to_owned());
         let reader = async move {
             let mut last = None::<String>;
             loop {
-                let (url, mut events) = match &mut dice {
-                    Some(dice) => (dice.roll(urls.len() as u64) as usize, dice.roll(4)),
+                let (url, mut events) = match &mut visits {
+                    Some((dice, database)) => {
+                        if last.is_some() && dice.roll(4) == 0 {
+                            sealed(database).await;
+                        }
+                        (dice.roll(urls.len() as u64) as usize, dice.roll(4))
+                    }
                     None => (0, u64::MAX),
                 };
                 let mut follower = Follower::resume(&urls[url], &query, last.as_deref()).await;
@@ -104,6 +110,14 @@ impl Told {
     fn has_failed(&self) -> bool {
         self.reader.lock().unwrap().as_ref().is_some_and(JoinHandle::is_finished)
     }
+}
+
+/// Until what the writers have signed is in groups; they do not run on without the reader.
+async fn sealed(database: &Database) {
+    eventually("all signatures are sealed", seconds(30), async || {
+        (database.number("select count(*) from signatures").await == 0).then_some(())
+    })
+    .await;
 }
 
 impl Writers {
