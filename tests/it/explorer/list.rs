@@ -13,7 +13,7 @@ async fn columns(scripts: Scripts) {
     browser.click(".menu > summary").await;
     browser.fill("#column", "metadata.user.id").await;
     browser.click(".menu button").await;
-    browser.arrives("/?q=timeout&limit=5&metadata.path=%2Fpay&level=error&column=metadata.user.id").await;
+    browser.arrives("/?level=error&metadata.path=%2Fpay&limit=5&q=timeout&column=metadata.user.id").await;
     assert_eq!(browser.texts(".row .cell").await, ["4", "3", "2", "1", "0"]);
     browser.click(".row summary").await;
     browser.click(".row [aria-label='spanId as a column']").await;
