@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod assets;
 pub mod context;
+pub mod entry;
 pub mod explorer;
 pub mod form;
 pub mod form_body;

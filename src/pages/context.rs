@@ -22,6 +22,8 @@ use super::{
     assets::Assets,
     links,
     problem::Problem,
+    reader,
+    when::Zone,
 };
 use crate::{
     record::{RecordId, Timestamp},
@@ -80,9 +82,11 @@ async fn of_record(request: &HttpRequest, state: &State, id: RecordId) -> HttpRe
     };
     // 3. Show it; what is wrong with the parameters is shown beside the form.
     match (&asked, found) {
-        (Ok(asked), Ok(context)) => {
-            answer::page(request, StatusCode::OK, &ContextPage::new(asked, &pairs, &context))
-        }
+        (Ok(asked), Ok(context)) => answer::page(
+            request,
+            StatusCode::OK,
+            &ContextPage::new(asked, &pairs, &context, reader::zone(request)),
+        ),
         (asked, Err(error @ SearchError::Bad(_))) if reads_html(request) => {
             let page = ContextPage::faulty(id, asked.as_ref().ok(), &pairs, logged(&error));
             with_retry(answer::page(request, error.status(), &page), &error)
@@ -93,14 +97,14 @@ async fn of_record(request: &HttpRequest, state: &State, id: RecordId) -> HttpRe
 }
 
 impl ContextPage {
-    fn new(asked: &Asked, pairs: &[(String, String)], context: &Context) -> Self {
+    fn new(asked: &Asked, pairs: &[(String, String)], context: &Context, zone: Zone) -> Self {
         let id = context.record.id.to_string();
         Self {
             assets: Assets::get(),
             json_href: links::api_context(&id, &asked.params()),
             tabs: tabs(&id, Some(asked), context.record.trace_id.is_some()),
             filters: Filters::new(&id, pairs, None),
-            outcome: Outcome::Lines(Box::new(Lines::new(asked, context))),
+            outcome: Outcome::Lines(Box::new(Lines::new(asked, context, zone))),
             id,
         }
     }

@@ -154,6 +154,7 @@ impl ExplorerPage {
             pills.iter().filter(|pill| pill.is_on).take(3).map(|pill| pill.shown.as_str()).collect();
         let title = if names.is_empty() { "Logs".to_owned() } else { format!("{} · Logs", names.join(" ")) };
         let wraps = view.is_some_and(|view| view.wraps);
+        let is_live = view.is_some_and(|view| view.is_live);
         Self {
             assets: Assets::get(),
             title,
@@ -164,8 +165,8 @@ impl ExplorerPage {
             outcome,
             wrap_href: if wraps { links.without("wrap") } else { links.and("wrap", "1") },
             wraps,
-            live_href: links.and("live", "1"),
-            is_live: view.is_some_and(|view| view.is_live),
+            live_href: if is_live { links.here() } else { links.and("live", "1") },
+            is_live,
         }
     }
 }

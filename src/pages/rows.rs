@@ -7,8 +7,6 @@ use super::{
 };
 use crate::search::row::Row;
 
-/// Bytes of a message that a line shows.
-const LINE_BYTES_MAX: usize = 1 << 10;
 /// Bytes of a message and lines of metadata that a row of the list shows; the record's own page shows all.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
 const METADATA_LINES_MAX: usize = 60;
@@ -43,8 +41,6 @@ pub struct FieldView {
 /// How much of a record is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// Neither fields nor metadata.
-    Line,
     Row,
     Whole,
 }
@@ -52,17 +48,13 @@ pub enum Extent {
 impl RecordView {
     pub fn new(row: &Row, links: &Links, extent: Extent) -> Self {
         let cut = match extent {
-            Extent::Line => row.message.floor_char_boundary(LINE_BYTES_MAX),
             Extent::Row => row.message.floor_char_boundary(MESSAGE_BYTES_MAX),
             Extent::Whole => row.message.len(),
         };
-        let (fields, mut metadata) = match extent {
-            Extent::Line => (Vec::new(), Vec::new()),
-            Extent::Row | Extent::Whole => (fields(row, links), metadata(row, links)),
-        };
+        let mut metadata = metadata(row, links);
         let metadata_rest = match extent {
             Extent::Row => metadata.len().saturating_sub(METADATA_LINES_MAX),
-            Extent::Line | Extent::Whole => 0,
+            Extent::Whole => 0,
         };
         metadata.truncate(metadata.len() - metadata_rest);
         Self {
@@ -75,7 +67,7 @@ impl RecordView {
             resource_href: links.with_value("resourceId", &row.resource_id),
             message: shown(&row.message[..cut]),
             message_rest: row.message.len() - cut,
-            fields,
+            fields: fields(row, links),
             client_id: row.client_id.as_deref().map(shown),
             metadata,
             metadata_rest,

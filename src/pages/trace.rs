@@ -14,18 +14,22 @@ use self::{
     waterfall::{Item, items, lane},
 };
 use super::{
-    answer,
+    answer::{self, Parts},
     assets::Assets,
+    entry::Entry,
     links::{self, Links},
-    rows::{Extent as Shown, RecordView},
-    text::{grouped, moment, shown},
+    reader,
+    text::{grouped, shown},
+    when::{Form, Zone, show},
 };
 use crate::search::{
     State,
     count::Levels,
+    error::SearchError,
     expr::Field,
     logged,
     params::Fault,
+    row::Row,
     trace::{
         Reach, Trace, asked_id, read,
         tree::{Extent, Span, grow},
@@ -51,6 +55,8 @@ pub struct TracePage {
     logs_count: String,
     from: String,
     to: String,
+    /// The zone of the times.
+    zone: &'static str,
     levels: Vec<Counted>,
     resources: Vec<Counted>,
     resources_rest: usize,
@@ -83,7 +89,7 @@ struct Rest {
 /// A record and how long after the beginning it came.
 struct Timed {
     after: String,
-    row: RecordView,
+    row: Entry,
 }
 
 /// `GET /traces/{traceId}`, and `GET /traces?traceId=`.
@@ -95,7 +101,18 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
         Ok((read(&state, &id).await?, view))
     };
     let answer = match found.await {
-        Ok((trace, view)) => answer::page(&request, StatusCode::OK, &TracePage::new(&trace, view)),
+        Ok((trace, view)) => {
+            let (zone, is_partial) = (reader::zone(&request), answer::is_partial(&request));
+            // Ten thousand records take a while: a thread of its own, so that nobody else of this worker waits for them.
+            let page = web::block(move || {
+                let page = TracePage::new(&trace, view, zone);
+                if is_partial { page.part() } else { page.whole() }
+            });
+            match page.await {
+                Ok(page) => answer::html(&request, StatusCode::OK, page),
+                Err(error) => answer::search_problem(&request, logged(&SearchError::internal(&error))),
+            }
+        }
         Err(error) => answer::search_problem(&request, logged(&error)),
     };
     state.observe(started, answer.status());
@@ -119,15 +136,14 @@ impl View {
 }
 
 impl TracePage {
-    fn new(trace: &Trace, view: View) -> Self {
+    fn new(trace: &Trace, view: View, zone: Zone) -> Self {
         let lines = trace.lines();
         let spans = grow(&lines);
         let axis = Axis::new(whole(&spans));
-        let rows: Vec<RecordView> =
-            trace.rows.iter().map(|row| RecordView::new(row, &Links::fresh(), Shown::Line)).collect();
+        let rows: Vec<Entry> = trace.rows.iter().map(|row| Entry::new(row, zone)).collect();
         let here = Links::to(links::is(&Field::TraceId, &trace.id));
         let ends =
-            |row: Option<&crate::search::row::Row>| row.map_or_else(String::new, |row| moment(row.timestamp));
+            |row: Option<&Row>| row.map_or_else(String::new, |row| show(row.timestamp, zone, Form::Full));
         let (resources, resources_rest) = resources(trace, &here);
         Self {
             assets: Assets::get(),
@@ -140,7 +156,8 @@ impl TracePage {
             levels: levels(trace, &here),
             resources,
             resources_rest,
-            rest: rest(trace, &here),
+            zone: zone.name(),
+            rest: rest(trace, &here, zone),
             spans_href: links::trace(&trace.id),
             logs_href: links::trace_with(&trace.id, &[("view", "logs")]),
             search_href: here.here(),
@@ -197,20 +214,20 @@ fn resources(trace: &Trace, here: &Links) -> (Vec<Counted>, usize) {
     (counted.collect(), rest)
 }
 
-fn rest(trace: &Trace, here: &Links) -> Option<Rest> {
+fn rest(trace: &Trace, here: &Links, zone: Zone) -> Option<Rest> {
     let count = grouped(trace.rows.len() as u64);
     let (cursor, text) = match &trace.reach {
         Reach::Whole => return None,
         Reach::Limit(cursor) => (cursor, format!("These are the first {count} logs of more.")),
         Reach::OutOfTime(cursor) => {
-            let reached = moment(cursor.position.timestamp);
+            let reached = show(cursor.position.timestamp, zone, Form::Full);
             (cursor, format!("The time was up at {count} logs, searched up to {reached}."))
         }
     };
     Some(Rest { text, href: here.with("cursor", &cursor.write()) })
 }
 
-fn timed(trace: &Trace, axis: &Axis, rows: Vec<RecordView>) -> Vec<Timed> {
+fn timed(trace: &Trace, axis: &Axis, rows: Vec<Entry>) -> Vec<Timed> {
     let after = |at| format!("+{}", lasting(axis.after(at)));
     rows.into_iter()
         .zip(&trace.rows)

@@ -83,6 +83,10 @@ impl SearchError {
         }
     }
 
+    pub fn internal(cause: &impl ToString) -> Self {
+        Self::Internal { cause: cause.to_string() }
+    }
+
     pub(super) fn unavailable(cause: impl ToString) -> Self {
         Self::Unavailable { retry_after: Duration::from_secs(2), cause: cause.to_string() }
     }

@@ -58,7 +58,7 @@ fn lines(page: &str) -> Vec<String> {
     let line = |piece: &str| {
         let (class, rest) = piece.split_once('"')?;
         let id = rest.strip_prefix(" id=\"")?.split('"').next()?;
-        class.starts_with("line").then(|| id.to_owned())
+        class.starts_with("entry").then(|| id.to_owned())
     };
     page.split("<li class=\"").skip(1).filter_map(line).collect()
 }
@@ -184,7 +184,7 @@ async fn a_trace_may_have_any_id() {
         browser.page.find(fantoccini::Locator::LinkText("This trace")).await.unwrap().click().await.unwrap();
         browser.find("main h1 bdi").await;
         let found =
-            browser.script("return [...document.querySelectorAll('.line')].map(line => line.id)").await;
+            browser.script("return [...document.querySelectorAll('.entry')].map(line => line.id)").await;
         assert_eq!(found, json!([id]));
         browser
             .page
@@ -194,7 +194,7 @@ async fn a_trace_may_have_any_id() {
             .click()
             .await
             .unwrap();
-        browser.find(".lines.timed").await;
+        browser.find(".entries.timed").await;
         let links =
             "return [...document.querySelectorAll('main nav a, .counts a')].map(a => a.getAttribute('href'))";
         let links = browser.script(links).await;
@@ -226,6 +226,8 @@ async fn ten_thousand_logs_of_a_trace() {
     let mut all = stored(&app, (0..10_000).map(big).collect()).await;
     app.wait_rows(10_000).await;
     let wanted: BTreeSet<String> = all.iter().cloned().collect();
+    let read = app.get("/api/traces/4bf92f3577b34da6a3ce929d0e0e4736").await.json["stats"]["ms"].clone();
+    println!("read: {read} ms");
     for view in ["spans", "logs"] {
         let path = format!("/traces/4bf92f3577b34da6a3ce929d0e0e4736?view={view}");
         app.get(&path).await;
@@ -372,6 +374,17 @@ fn records_thirty(field: &str) -> Value {
     }
 }
 
+/// Waits until the address ends so, at this record.
+async fn lands(browser: &Browser, end: &str, id: &str) {
+    browser.arrives(end).await;
+    let at = format!("{end}#{id}");
+    eventually(&format!("the address ends in {at}"), seconds(10), async || {
+        let url = browser.page.current_url().await.expect("the window is open");
+        url.as_str().ends_with(&at).then_some(())
+    })
+    .await;
+}
+
 /// From a record to its trace, by a tick to a log, to its context, and further both ways.
 async fn a_walk(scripts: Scripts) {
     let app = TestApp::plan().ready().await;
@@ -389,7 +402,7 @@ async fn a_walk(scripts: Scripts) {
     assert!(browser.texts(".span .operation").await.contains(&"card declined".to_owned()));
     // A tick opens its span and shows its log.
     browser.click(".span.failed svg a.error").await;
-    browser.arrives(&format!("/traces/t#{}", all[3])).await;
+    lands(&browser, "/traces/t", &all[3]).await;
     eventually("the log of the tick is seen", seconds(10), async || {
         let line = browser.find(&format!("[id='{}'] .message", all[3])).await;
         line.is_displayed().await.unwrap_or(false).then_some(())
@@ -399,8 +412,8 @@ async fn a_walk(scripts: Scripts) {
     browser.find("main.record").await;
     browser.goto(&format!("{}/logs/{}", app.url, all[40])).await;
     browser.page.find(fantoccini::Locator::LinkText("Context")).await.unwrap().click().await.unwrap();
-    browser.find(".line.anchor").await;
-    let shown = async || browser.texts(".line .message").await;
+    browser.find(".entry.anchor").await;
+    let shown = async || browser.texts(".entry .message").await;
     let texts: Vec<String> = (12..=52).map(|n| format!("line {n}")).collect();
     assert_eq!(shown().await, texts);
     browser
@@ -411,14 +424,14 @@ async fn a_walk(scripts: Scripts) {
         .click()
         .await
         .unwrap();
-    browser.arrives(&format!("/logs/{}/context?before=40#{}", all[40], all[20])).await;
+    lands(&browser, &format!("/logs/{}/context?before=40", all[40]), &all[20]).await;
     assert_eq!(
         shown().await.first().map(String::as_str),
         Some("POST /checkout"),
         "two of the gateway are before the lines"
     );
     browser.page.find(fantoccini::Locator::LinkText("↓ 20 more later")).await.unwrap().click().await.unwrap();
-    browser.arrives(&format!("/logs/{}/context?before=40&after=40#{}", all[40], all[60])).await;
+    lands(&browser, &format!("/logs/{}/context?before=40&after=40", all[40]), &all[60]).await;
     assert_eq!(shown().await.last().map(String::as_str), Some("line 69"));
     assert_eq!(browser.texts(".edge").await, ["Nothing earlier.", "Nothing later."]);
     // The filter of the form; what it asks is in the address.
@@ -426,7 +439,7 @@ async fn a_walk(scripts: Scripts) {
     browser.click("form.narrow button").await;
     browser.arrives("before=40&after=40&q=checkout+or+%22line+7%22").await;
     assert_eq!(shown().await, ["POST /checkout", "line 7", "line 32"]);
-    assert_eq!(browser.texts(".line.anchor .message").await, ["line 32"]);
+    assert_eq!(browser.texts(".entry.anchor .message").await, ["line 32"]);
     browser.page.find(fantoccini::Locator::LinkText("Same trace")).await.unwrap().click().await.unwrap();
     browser.find(".views a[aria-current]:nth-child(2)").await;
     assert_eq!(shown().await, ["POST /checkout", "line 7", "line 32"]);
@@ -461,7 +474,7 @@ async fn hostile_text_stays_text_around_a_record() {
         "' onmouseover='window.hacked = 1",
         "javascript:window.hacked=1",
         "{{ 7 * 7 }} {% raw %} &lt;b&gt; <!-- ",
-        "\u{1b}[31mred\u{1b}[0m \u{7} \u{202e}desrever",
+        "\u{1b}]0;title\u{7} \u{202e}desrever",
     ];
     let twin = |text: &str| {
         let mut record = with("message", json!(text));
@@ -485,7 +498,7 @@ async fn hostile_text_stays_text_around_a_record() {
             format!("/logs/{id}/context?message={}", escaped(text)),
         ] {
             browser.goto(&format!("{}{path}", app.url)).await;
-            browser.find(".line").await;
+            browser.find(".entry").await;
             shapes.push(browser.script(shape).await);
         }
         assert_eq!(browser.script("return window.hacked === undefined").await, true);
@@ -525,6 +538,53 @@ async fn a_phone_needs_no_sideways_scrolling_around_a_record() {
         let width = browser.script("return document.documentElement.scrollWidth").await;
         assert!(width.as_u64() <= Some(360), "{path} is {width} pixels wide");
     }
+    browser.close().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_can_use_what_is_around_a_record() {
+    let app = TestApp::plan().ready().await;
+    let mut records = checkout();
+    for (n, level) in ["trace", "debug", "warn", "fatal"].into_iter().enumerate() {
+        let mut one = record(
+            "\u{1b}[31mred\u{1b}[0m https://example.org/",
+            2.0,
+            &format!("other-{n}"),
+            Some("o"),
+            json!({}),
+        );
+        one["level"] = json!(level);
+        records.push(one);
+    }
+    // More roots than are shown at once, so that some are folded.
+    records.extend((0..310).map(|n| record("many", 5.0, "many", Some(&format!("m{n}")), json!({}))));
+    let all = stored(&app, records).await;
+    let open_all = "document.querySelectorAll('details').forEach(it => it.open = true)";
+    let open_some = "[...document.querySelectorAll('details')].slice(0, 12).forEach(it => it.open = true)";
+    let pages = [
+        ("/traces/t".to_owned(), open_some),
+        ("/traces/t?view=logs".to_owned(), ""),
+        ("/traces/nobody".to_owned(), ""),
+        (format!("/logs/{}/context?by=trace&message=e", all[3]), open_all),
+        (format!("/logs/{}/context?q=%28", all[3]), ""),
+        (format!("/logs/{}/context?by=banana", all[3]), ""),
+    ];
+    let browser = Browser::open(1280, Scripts::On).await;
+    let mut wrong = Vec::new();
+    for look in ["by day", "on a phone", "by night"] {
+        match look {
+            "on a phone" => browser.resize(360, 740).await,
+            "by night" => browser.prefers_dark().await,
+            _ => {}
+        }
+        for (path, action) in &pages {
+            browser.goto(&format!("{}{path}", app.url)).await;
+            browser.script(action).await;
+            wrong.extend(browser.axe().await.into_iter().map(|fault| format!("{look} {path}: {fault}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{} faults:\n{}", wrong.len(), wrong.join("\n"));
     browser.close().await;
     app.finish().await;
 }

@@ -2,9 +2,10 @@
 
 use crate::{
     pages::{
+        entry::Entry,
         links::{self, Links},
-        rows::{Extent, RecordView},
-        text::{grouped, moment},
+        text::grouped,
+        when::{Form, Zone, show},
     },
     search::{
         context::{
@@ -16,9 +17,12 @@ use crate::{
 };
 
 pub struct Lines {
-    pub before: Vec<RecordView>,
-    pub record: RecordView,
-    pub after: Vec<RecordView>,
+    pub before: Vec<Entry>,
+    pub record: Entry,
+    pub trace_href: Option<String>,
+    /// The zone of the times.
+    pub zone: &'static str,
+    pub after: Vec<Entry>,
     pub earlier: Ending,
     pub later: Ending,
     pub summary: String,
@@ -49,8 +53,8 @@ const EARLIER: Words = Words { more: "earlier", beyond: "Go on before the first 
 const LATER: Words = Words { more: "later", beyond: "Go on after the last line", reached: "up to" };
 
 impl Lines {
-    pub fn new(asked: &Asked, context: &Context) -> Self {
-        let view = |row: &Row| RecordView::new(row, &Links::fresh(), Extent::Line);
+    pub fn new(asked: &Asked, context: &Context, zone: Zone) -> Self {
+        let view = |row: &Row| Entry::new(row, zone);
         let Context { record, before, after, rows_read, took, .. } = context;
         let first = before.rows.first().unwrap_or(record);
         let last = after.rows.last().unwrap_or(record);
@@ -61,9 +65,11 @@ impl Lines {
         Self {
             before: before.rows.iter().map(view).collect(),
             record: view(record),
+            trace_href: record.trace_id.as_deref().filter(|id| !id.is_empty()).map(links::trace),
+            zone: zone.name(),
             after: after.rows.iter().map(view).collect(),
-            earlier: ending(context, before, first, asked.before, &earlier, &EARLIER),
-            later: ending(context, after, last, asked.after, &later, &LATER),
+            earlier: ending(context, before, first, asked.before, &earlier, (&EARLIER, zone)),
+            later: ending(context, after, last, asked.after, &later, (&LATER, zone)),
             summary: format!(
                 "{} {} · {} read · {} ms",
                 grouped(count as u64),
@@ -82,11 +88,11 @@ fn ending(
     outermost: &Row,
     count: usize,
     more: &Asked,
-    words: &Words,
+    (words, zone): (&Words, Zone),
 ) -> Ending {
     let Some(onward) = &side.onward else { return Ending::End };
     if !side.complete {
-        let reached = moment(onward.position.timestamp);
+        let reached = show(onward.position.timestamp, zone, Form::Full);
         let label = format!("The time was up, searched {} {reached}", words.reached);
         return Ending::Unknown(Step {
             label,

@@ -4,8 +4,8 @@
 use super::axis::{Axis, Bar, lasting};
 use crate::{
     pages::{
+        entry::Entry,
         links::{Links, is},
-        rows::RecordView,
         text::shown,
     },
     search::{
@@ -60,7 +60,7 @@ pub struct SpanView {
     pub errors: usize,
     /// The search for its records.
     pub href: Option<String>,
-    pub lines: Vec<RecordView>,
+    pub lines: Vec<Entry>,
 }
 
 /// Records that stand near each other: the worst, and how many others.
@@ -72,9 +72,9 @@ pub struct Tick {
 }
 
 /// The rows of the waterfall; `lines` are the records, which each of them takes its own from.
-pub fn items(trace: &Trace, spans: &[Span<'_>], axis: &Axis, lines: Vec<RecordView>) -> Vec<Item> {
+pub fn items(trace: &Trace, spans: &[Span<'_>], axis: &Axis, lines: Vec<Entry>) -> Vec<Item> {
     let depth_max = depth_max(spans);
-    let mut lines: Vec<Option<RecordView>> = lines.into_iter().map(Some).collect();
+    let mut lines: Vec<Option<Entry>> = lines.into_iter().map(Some).collect();
     let mut items: Vec<Item> = Vec::new();
     let mut open = 0;
     for span in spans {
@@ -132,7 +132,7 @@ impl SpanView {
         span: &Span<'_>,
         parent: Option<&str>,
         axis: &Axis,
-        lines: &mut [Option<RecordView>],
+        lines: &mut [Option<Entry>],
     ) -> Self {
         let first = span.lines.first().map(|line| &trace.rows[*line]);
         Self {
