@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, http::header, web::Bytes};
 use askama::Template;
 use flate2::{Compression, write::GzEncoder};
 use futures_util::stream;
+use tokio::sync::mpsc;
 
 use super::{
     COUNTS, ExplorerPage,
@@ -39,20 +40,15 @@ struct FacetsPart {
     longer_href: String,
 }
 
-/// What is to be sent next.
-enum Step {
-    Rows(String),
-    Histogram,
-    Facets,
-    End,
-}
+/// Pieces of a page: its rows, the histogram, the facets, its end. There is room for all, so a reader who stops reading holds up nobody.
+const PIECES: usize = 4;
 
+type Piece = Result<Bytes, std::io::Error>;
+
+/// What is counted for a page after its rows.
 struct Rest {
-    step: Step,
     view: View,
     exploration: Exploration,
-    /// What stands behind the counts.
-    end: String,
     gzip: Option<GzEncoder<Vec<u8>>>,
 }
 
@@ -67,28 +63,23 @@ pub fn stream(
         Ok(html) => html,
         Err(error) => return answer::broken(&error),
     };
-    let (rows, end) = html.split_once(COUNTS).unwrap_or((&html, ""));
     let mut answer = answer::page_of(actix_web::http::StatusCode::OK);
     let gzip = assets::takes_gzip(request).then(|| GzEncoder::new(Vec::new(), Compression::fast()));
     if gzip.is_some() {
         answer.insert_header((header::CONTENT_ENCODING, "gzip"));
     }
-    let rest = Rest { step: Step::Rows(rows.to_owned()), view, exploration, end: end.to_owned(), gzip };
-    answer.streaming(stream::unfold(Some(rest), |rest| async move {
-        let mut rest = rest?;
-        let (part, step) = match std::mem::replace(&mut rest.step, Step::End) {
-            Step::Rows(rows) => (rows, Step::Histogram),
-            Step::Histogram => (rest.histogram().await, Step::Facets),
-            Step::Facets => (rest.facets().await, Step::End),
-            Step::End => {
-                let last = rest.pack(&rest.end.clone(), Flush::End);
-                rest.exploration.close().await;
-                return Some((last, None));
-            }
-        };
-        rest.step = step;
-        let piece = rest.pack(&part, Flush::Piece);
-        Some((piece, Some(rest)))
+    let rest = Rest { view, exploration, gzip };
+    let (pieces, taken) = mpsc::channel(PIECES);
+    actix_web::rt::spawn(async move {
+        tokio::select! {
+            () = rest.send(&html, &pieces) => {}
+            // Dropping the rest cancels what Postgres runs for it.
+            () = pieces.closed() => {}
+        }
+    });
+    answer.streaming(stream::unfold(taken, |mut taken| async move {
+        let piece = taken.recv().await?;
+        Some((piece, taken))
     }))
 }
 
@@ -99,6 +90,17 @@ enum Flush {
 }
 
 impl Rest {
+    async fn send(mut self, html: &str, pieces: &mpsc::Sender<Piece>) {
+        let (rows, end) = html.split_once(COUNTS).unwrap_or((html, ""));
+        let _ = pieces.send(self.pack(rows, Flush::Piece)).await;
+        let histogram = self.histogram().await;
+        let _ = pieces.send(self.pack(&histogram, Flush::Piece)).await;
+        let facets = self.facets().await;
+        let _ = pieces.send(self.pack(&facets, Flush::Piece)).await;
+        let _ = pieces.send(self.pack(end, Flush::End)).await;
+        self.exploration.close().await;
+    }
+
     async fn histogram(&mut self) -> String {
         let budget = self.view.query.budget.unwrap_or(HISTOGRAM_BUDGET);
         let outcome = self.exploration.histogram(Width::About(BARS), budget).await;
@@ -124,7 +126,7 @@ impl Rest {
     }
 
     /// As bytes that the browser can show at once.
-    fn pack(&mut self, part: &str, flush: Flush) -> Result<Bytes, std::io::Error> {
+    fn pack(&mut self, part: &str, flush: Flush) -> Piece {
         let Some(mut gzip) = self.gzip.take() else { return Ok(Bytes::copy_from_slice(part.as_bytes())) };
         gzip.write_all(part.as_bytes())?;
         if flush == Flush::End {
