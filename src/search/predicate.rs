@@ -2,6 +2,9 @@
 //! stands in the text, and no stored value can make the condition fail at run time. A test of an absent field may be null, which `and`
 //! and `or` carry on as "does not hold"; only `not` has to say so (`is not true`). Pure.
 
+mod spelled;
+
+use self::spelled::Spelled;
 use super::{
     expr::{Expr, Field, Op, Test, is_number},
     filter::Match,
@@ -60,8 +63,13 @@ impl Builder {
                 Field::TraceId => self.either(values, |to, value| to.id_is("s.trace_id", value)),
                 Field::SpanId => self.either(values, |to, value| to.id_is("s.span_id", value)),
                 Field::Metadata(path) => {
+                    let spelled = self.spelled(values);
                     let tests: Vec<String> = values.iter().map(|value| self.json_is(value)).collect();
-                    self.metadata(path, &tests.join(" or "))
+                    let exact = self.metadata(path, &tests.join(" or "));
+                    match spelled {
+                        Some(spelled) => format!("({spelled}\n      and {exact})"),
+                        None => exact,
+                    }
                 }
             },
             Test::Compare { path, op, number } => {
@@ -109,6 +117,20 @@ impl Builder {
                 test
             }
         }
+    }
+
+    /// What holds for every row that can hold one of the values, and costs a tenth.
+    fn spelled(&mut self, values: &[Match]) -> Option<String> {
+        let Spelled { texts, is_number } = Spelled::of(values)?;
+        let mut tests: Vec<String> = texts
+            .into_iter()
+            .map(|text| format!("strpos(s.metadata::text, {}) > 0", self.text(text)))
+            .collect();
+        tests.push("strpos(s.metadata::text, '\\') > 0".to_owned());
+        if is_number {
+            tests.push("s.metadata::text ~ '[0-9][eE]'".to_owned());
+        }
+        Some(format!("({})", tests.join(" or ")))
     }
 
     fn number_is(&mut self, op: Op, number: &str) -> String {
@@ -191,8 +213,9 @@ mod tests {
     and s."commit" = $3
     and s.message ilike $4
     and s.message ~ $5
-    and (exists (select from jsonb_path_query(s.metadata::jsonb, $7::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric))
-      or exists (select from jsonb_path_query(s.metadata::jsonb, $8::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric)))"#
+    and ((strpos(s.metadata::text, $6) > 0 or strpos(s.metadata::text, '\') > 0 or s.metadata::text ~ '[0-9][eE]')
+      and (exists (select from jsonb_path_query(s.metadata::jsonb, $8::text::jsonpath) v where v #>> '{}' = $7 or v = to_jsonb($7::text::numeric))
+      or exists (select from jsonb_path_query(s.metadata::jsonb, $9::text::jsonpath) v where v #>> '{}' = $7 or v = to_jsonb($7::text::numeric))))"#
         );
         let values: Vec<String> = builder.values.iter().map(|value| format!("{value:?}")).collect();
         assert_eq!(
@@ -203,6 +226,7 @@ mod tests {
                 r#"Text("5e5342f")"#,
                 r#"Text("%100\\%\\_\\\\%")"#,
                 r#"Text("a+")"#,
+                r#"Text("7")"#,
                 r#"Text("7")"#,
                 r#"Text("$.\"user\".\"id\"[*]")"#,
                 r#"Text("$.\"user.id\"[*]")"#,
@@ -225,10 +249,11 @@ mod tests {
             ("level>=warn", "s.level = any ($1)"),
             (
                 "-a:x",
-                "((exists (select from jsonb_path_query(s.metadata::jsonb, $2::text::jsonpath) v where v #>> '{}' = $1))) is not true",
+                r"(((strpos(s.metadata::text, $1) > 0 or strpos(s.metadata::text, '\') > 0)
+      and (exists (select from jsonb_path_query(s.metadata::jsonb, $3::text::jsonpath) v where v #>> '{}' = $2)))) is not true",
             ),
             (
-                "a:(x or y*)",
+                r#"a:("{}" or y*)"#,
                 "(exists (select from jsonb_path_query(s.metadata::jsonb, $3::text::jsonpath) v where v #>> '{}' = $1 or (v #>> '{}') ^@ $2))",
             ),
         ] {

@@ -23,11 +23,13 @@ use super::{
     statement::Statement,
 };
 
-/// Rows are found through the index on `block`, whatever the statistics say; ORDER BY stands outside of what is fetched.
+/// Rows are found through the index on `block`, whatever the statistics say; ORDER BY stands outside of what is fetched. No parallel
+/// workers: to start them takes longer than most portions, and one search has one core.
 const BEGIN: &str = "\
 begin isolation level repeatable read read only;
 set local enable_seqscan = off;
 set local jit = off;
+set local max_parallel_workers_per_gather = 0;
 savepoint before";
 
 /// The same for a deletion.
@@ -35,6 +37,7 @@ const BEGIN_TO_WRITE: &str = "\
 begin isolation level repeatable read read write;
 set local enable_seqscan = off;
 set local jit = off;
+set local max_parallel_workers_per_gather = 0;
 savepoint before";
 
 /// How much longer than its statement's timeout a server may be silent; then it is away, whatever TCP says.

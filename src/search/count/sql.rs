@@ -13,7 +13,7 @@ use crate::{
         expr::{Expr, Field},
         patterns::template::HEAD_CHARS,
         predicate::json_paths,
-        sql::Builder,
+        sql::{Builder, rows_of},
         statement::{Statement, Value},
     },
 };
@@ -248,10 +248,11 @@ fn hits(to: &mut Builder, columns: &str, place: &Place<'_>, expr: &Expr) -> Stri
         "\
   select {columns}
   from \"{leaf}\" s
-  where s.block = any ({units}) and s.timestamp >= {from} and s.timestamp < {end}
+  where {rows}
     and {stored}
     and {conditions}
   offset 0",
+        rows = rows_of(&units, &from, &end),
         leaf = place.leaf,
     )
 }

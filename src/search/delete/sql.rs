@@ -9,7 +9,7 @@ use super::{
 use crate::{
     record::Timestamp,
     search::{
-        sql::Builder,
+        sql::{Builder, rows_of},
         statement::{Statement, Value},
     },
 };
@@ -32,9 +32,7 @@ fn condition(order: &Order, place: &Place) -> (Builder, String) {
     let from = builder.bind(Value::Time(place.from));
     let to = builder.bind(Value::Time(place.to));
     let conditions = builder.predicate(&order.query.filter.expr());
-    let text = format!(
-        "s.block = any ({units}) and s.timestamp >= {from} and s.timestamp < {to}\n    and {conditions}"
-    );
+    let text = format!("{}\n    and {conditions}", rows_of(&units, &from, &to));
     (builder, text)
 }
 

@@ -5,7 +5,7 @@ use crate::{
     search::{
         as_of::{AsOf, StoredBefore},
         expr::Expr,
-        sql::Builder,
+        sql::{Builder, rows_of},
         statement::{Statement, Value},
     },
 };
@@ -75,7 +75,7 @@ pub fn stored_since(expr: &Expr, before: &StoredBefore, place: &Place) -> Statem
 with fresh as materialized (
   select s.ctid as place, ({now} - s.xmin::text::bigint) & 4294967295 as age, s.timestamp, s.id
   from \"{leaf}\" s
-  where s.block = any ({units}) and s.timestamp >= {from} and s.timestamp < {to}
+  where {rows}
     and not stored_before(s.xmin, {as_of}::text::pg_snapshot, {now})
     and {conditions}
 ), last as (
@@ -98,6 +98,7 @@ from (
 ) b
 where bytes_before < {bytes_max}
 order by {order}",
+        rows = rows_of(&units, &from, &to),
         leaf = place.leaf,
     );
     Statement { text, values: builder.values }
