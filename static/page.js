@@ -96,14 +96,25 @@ addEventListener("click", async (event) => {
     if (json) location.assign(json.href);
   }
 });
-addEventListener("toggle", (event) => {
-  if (!event.target.open || !event.target.matches(".row > details")) return;
-  for (const acts of event.target.querySelectorAll("dd .acts:not(:has(.copy))")) {
+// What can be done with the fields of a record comes when it is opened.
+const withButtons = (fields) => {
+  for (const acts of fields.querySelectorAll(".acts:not(:has(.copy))")) {
     const button = document.createElement("button");
     Object.assign(button, { type: "button", className: "copy", textContent: "copy" });
     acts.append(" ", button);
   }
+};
+addEventListener("toggle", async (event) => {
+  const record = event.target;
+  const fields = record.open && record.matches(".row > details") && record.querySelector("dl:not(.acting)");
+  if (!fields) return;
+  fields.classList.add("acting");
+  await htmx.ajax("GET", record.querySelector(".acts > a").href, { source: fields, target: fields, swap: "outerHTML" });
+  const acting = record.querySelector("dl");
+  if (acting.querySelector(".acts")) withButtons(acting);
+  else acting.classList.remove("acting");
 }, { capture: true });
+document.querySelectorAll(".record dl").forEach(withButtons);
 
 // What takes longer than half a second says so, and can be stopped.
 let waiting;

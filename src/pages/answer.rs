@@ -15,7 +15,6 @@ use super::{
     explorer::ExplorerPage,
     patterns::PatternsPage,
     problem::{Problem, ProblemPage},
-    record::RecordPage,
     trace::TracePage,
     views::ViewsPage,
 };
@@ -49,7 +48,7 @@ macro_rules! parts {
         }
     )*};
 }
-parts!(ExplorerPage, RecordPage, TracePage, ContextPage, ProblemPage, ViewsPage, PatternsPage);
+parts!(ExplorerPage, TracePage, ContextPage, ProblemPage, ViewsPage, PatternsPage);
 
 /// Headers of every answer, whatever it is.
 pub fn page_headers() -> DefaultHeaders {

@@ -1,5 +1,5 @@
-//! Metadata as indented lines in which every leaf can be a link. In: the text of a JSON object. Out: lines that, put together, are that
-//! object again; numbers keep every digit. Pure.
+//! Metadata as indented lines. In: the text of a JSON object. Out: lines that, put together, are that object again; numbers keep every
+//! digit. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,14 @@ pub struct JsonLine {
     pub indent: String,
     pub key: String,
     pub value: String,
-    /// Filters for this value.
-    pub href: Option<String>,
     pub tail: &'static str,
 }
 
-/// Makes the address that filters for a path and a value.
-type Href<'a> = &'a dyn Fn(&str, &str) -> String;
-
 /// Lines of an object; none for what is no object, or empty.
-pub fn lines(object: &str, href: Href<'_>) -> Vec<JsonLine> {
+pub fn lines(object: &str) -> Vec<JsonLine> {
     let mut lines = Vec::new();
     if object.len() > "{}".len() {
-        value(&mut lines, 0, String::new(), "metadata", object, "", href);
+        value(&mut lines, 0, String::new(), object, "");
     }
     lines
 }
@@ -56,58 +51,42 @@ fn leaf(found: &mut Vec<(String, String)>, path: String, text: &str) {
     }
 }
 
-fn value(
-    lines: &mut Vec<JsonLine>,
-    depth: usize,
-    key: String,
-    path: &str,
-    text: &str,
-    tail: &'static str,
-    href: Href<'_>,
-) {
+fn value(lines: &mut Vec<JsonLine>, depth: usize, key: String, text: &str, tail: &'static str) {
     let text = text.trim();
-    let line = |value: &str, key, href, tail| JsonLine {
-        indent: "  ".repeat(depth),
-        key,
-        value: shown(value),
-        href,
-        tail,
-    };
+    let line =
+        |value: &str, key, tail| JsonLine { indent: "  ".repeat(depth), key, value: shown(value), tail };
     let close =
         |bracket: &'static str, with_comma: &'static str| if tail.is_empty() { bracket } else { with_comma };
     if let Some(object) =
         text.strip_prefix('{').and_then(|_| serde_json::from_str::<BTreeMap<String, &RawValue>>(text).ok())
     {
         if object.is_empty() {
-            return lines.push(line("{}", key, None, tail));
+            return lines.push(line("{}", key, tail));
         }
-        lines.push(line("{", key, None, ""));
+        lines.push(line("{", key, ""));
         let last = object.len() - 1;
         for (at, (name, inner)) in object.iter().enumerate() {
             let key = format!("{}: ", shown(&serde_json::Value::from(name.as_str()).to_string()));
             let tail = if at == last { "" } else { "," };
-            value(lines, depth + 1, key, &format!("{path}.{name}"), inner.get(), tail, href);
+            value(lines, depth + 1, key, inner.get(), tail);
         }
-        return lines.push(line(close("}", "},"), String::new(), None, ""));
+        return lines.push(line(close("}", "},"), String::new(), ""));
     }
     if let Some(array) =
         text.strip_prefix('[').and_then(|_| serde_json::from_str::<Vec<&RawValue>>(text).ok())
     {
         if array.is_empty() {
-            return lines.push(line("[]", key, None, tail));
+            return lines.push(line("[]", key, tail));
         }
-        lines.push(line("[", key, None, ""));
+        lines.push(line("[", key, ""));
         let last = array.len() - 1;
         for (at, inner) in array.iter().enumerate() {
             let tail = if at == last { "" } else { "," };
-            value(lines, depth + 1, String::new(), path, inner.get(), tail, href);
+            value(lines, depth + 1, String::new(), inner.get(), tail);
         }
-        return lines.push(line(close("]", "],"), String::new(), None, ""));
+        return lines.push(line(close("]", "],"), String::new(), ""));
     }
-    let string = serde_json::from_str::<String>(text);
-    let plain = string.as_deref().unwrap_or(text);
-    let link = (!plain.is_empty()).then(|| href(path, plain));
-    lines.push(line(text, key, link, tail));
+    lines.push(line(text, key, tail));
 }
 
 #[cfg(test)]
@@ -117,7 +96,7 @@ mod tests {
     #[test]
     fn lines_are_the_object_again() {
         let text = r#"{"a": {"b.c": [1.50, "x*"]}, "e": "", "f": [], "g": {}, "n": null}"#;
-        let lines = lines(text, &|path, value| format!("{path}={value}"));
+        let lines = lines(text);
         let joined: String = lines
             .iter()
             .map(|line| format!("{}{}{}{}\n", line.indent, line.key, line.value, line.tail))
@@ -126,11 +105,9 @@ mod tests {
             joined,
             "{\n  \"a\": {\n    \"b.c\": [\n      1.50,\n      \"x*\"\n    ]\n  },\n  \"e\": \"\",\n  \"f\": [],\n  \"g\": {},\n  \"n\": null\n}\n"
         );
-        let links: Vec<&str> = lines.iter().filter_map(|line| line.href.as_deref()).collect();
-        assert_eq!(links, ["metadata.a.b.c=1.50", "metadata.a.b.c=x*", "metadata.n=null"]);
         let leaves = leaves(text);
         let leaves: Vec<String> = leaves.iter().map(|(path, value)| format!("{path}={value}")).collect();
         assert_eq!(leaves, ["a.b.c=1.50", "a.b.c=x*", "e=", "n=null"]);
-        assert!(super::lines("{}", &|_, _| String::new()).is_empty());
+        assert!(super::lines("{}").is_empty());
     }
 }

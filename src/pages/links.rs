@@ -53,6 +53,12 @@ impl Links {
         self.page(&self.params, &self.q)
     }
 
+    /// The page of a record, with the way back to this one.
+    pub fn of_record(&self, id: &str) -> String {
+        let here = self.here();
+        format!("/logs/{id}{}", here.strip_prefix('/').unwrap_or(""))
+    }
+
     /// The address with `name` set to this one value.
     pub fn with(&self, name: &str, value: &str) -> String {
         let mut params = self.others(&[name]);

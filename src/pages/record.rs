@@ -1,4 +1,5 @@
-//! The page of one record.
+//! The page of one record. Its address may carry the state of the list it was opened from, so that filters from here go on from there. A
+//! list asks for the same address to put the fields, with what can be done with them, under the row that was opened.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
@@ -6,25 +7,75 @@ use askama::Template;
 use super::{
     answer,
     assets::Assets,
-    links::Links,
-    rows::{Extent, RecordView},
+    explorer::view::View,
+    fields::{self, FieldView},
+    json_lines::{self, JsonLine},
+    links::{self, is_level},
+    message::{Piece, pieces},
+    reader,
+    text::shown,
+    when::{Form, show},
 };
-use crate::search::{State, logged, read_and_find_one};
+use crate::{
+    record::Timestamp,
+    search::{State, error::SearchError, logged, params, read_and_find_one, row::Row},
+};
 
 #[derive(Template)]
-#[template(path = "record.html", blocks = ["title", "content"])]
+#[template(path = "record.html", blocks = ["fields"])]
 pub struct RecordPage {
-    pub assets: &'static Assets,
-    pub record: RecordView,
+    assets: &'static Assets,
+    id: String,
+    time: String,
+    zone: &'static str,
+    datetime: String,
+    level: &'static str,
+    level_href: String,
+    resource: String,
+    message: Vec<Piece>,
+    fields: Vec<FieldView>,
+    metadata: Vec<JsonLine>,
+    list_href: String,
+    trace_href: Option<String>,
+    context_href: String,
 }
 
 /// `GET /logs/{id}`.
 pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    match read_and_find_one(&request, &state).await {
-        Ok(row) => {
-            let record = RecordView::new(&row, &Links::fresh(), Extent::Whole);
-            answer::page(&request, StatusCode::OK, &RecordPage { assets: Assets::get(), record })
+    let (view, row) = match read(&request, &state).await {
+        Ok(found) => found,
+        Err(error) => return answer::search_problem(&request, logged(&error)),
+    };
+    let page = RecordPage::new(&row, &view);
+    let html = if answer::is_partial(&request) { page.as_fields().render() } else { page.render() };
+    answer::html(&request, StatusCode::OK, html)
+}
+
+async fn read(request: &HttpRequest, state: &State) -> Result<(View, Row), SearchError> {
+    let pairs = params::decode(request.query_string())?;
+    let view = View::read(&pairs, Timestamp::now(), reader::zone(request))?;
+    Ok((view, read_and_find_one(request, state).await?))
+}
+
+impl RecordPage {
+    fn new(row: &Row, view: &View) -> Self {
+        let links = view.links();
+        let id = row.id.to_string();
+        Self {
+            assets: Assets::get(),
+            time: show(row.timestamp, view.zone, Form::Full),
+            zone: view.zone.name(),
+            datetime: row.timestamp.to_string(),
+            level: row.level.name(),
+            level_href: links.only(&is_level(row.level)),
+            resource: shown(&row.resource_id),
+            message: pieces(&row.message),
+            fields: fields::views(row, &links, &view.columns),
+            metadata: row.metadata.as_ref().map_or_else(Vec::new, |text| json_lines::lines(text.get())),
+            list_href: links.here(),
+            trace_href: row.trace_id.as_deref().filter(|trace| !trace.is_empty()).map(links::trace),
+            context_href: links::context(&id, &[]),
+            id,
         }
-        Err(error) => answer::search_problem(&request, logged(&error)),
     }
 }

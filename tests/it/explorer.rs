@@ -11,7 +11,13 @@ mod weight;
 
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, app::NDJSON, records::ndjson};
+use crate::harness::{
+    TestApp,
+    app::NDJSON,
+    browser::{Browser, Scripts},
+    records::ndjson,
+    run::{eventually, seconds},
+};
 
 /// Records of [`filled`].
 const RECORDS: usize = 120;
@@ -38,4 +44,30 @@ async fn filled() -> TestApp {
     app.post(NDJSON, ndjson(samples()), &[]).await.accepted(RECORDS);
     app.wait_rows(RECORDS as i64).await;
     app
+}
+
+/// What can be done with a field of the first row: under the row with scripts, on the record's page without.
+async fn act(browser: &Browser, scripts: Scripts, label: &str) {
+    browser.click(".row summary").await;
+    let place = match scripts {
+        Scripts::On => ".row",
+        Scripts::Off => {
+            browser.click(".row .acts a").await;
+            "main.record"
+        }
+    };
+    browser.click(&format!("{place} [aria-label='{label}']")).await;
+}
+
+/// Opens everything that can be opened, with scripts.
+async fn open_all(browser: &Browser) {
+    browser.script("document.querySelectorAll('details').forEach((it) => it.open = true)").await;
+    has_opened(browser).await;
+}
+
+/// Waits for what comes when a row of the list is opened.
+async fn has_opened(browser: &Browser) {
+    let left = "return document.querySelectorAll('.row details[open] dl:not(:has(.copy))').length";
+    let is_there = async || (browser.script(left).await == 0).then_some(());
+    eventually("what can be done with fields", seconds(20), is_there).await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{filled, samples};
+use super::{filled, has_opened, samples};
 use crate::harness::{
     TestApp,
     browser::{Browser, Scripts},
@@ -17,6 +17,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/?limit=3", "document.getElementById('help').showPopover()"),
     ("/?limit=3&explain=1", OPEN_ALL),
     ("/?limit=3&from=7d", ""),
+    ("/?limit=3&live=1", ""),
     ("/?q=nowhere", ""),
     ("/?q=level%3Abanana", ""),
     ("/?t=soonish&q=a", ""),
@@ -47,6 +48,7 @@ async fn faults(browser: &Browser, app: &TestApp, look: &str, pages: &[(&str, &s
     for (path, action) in pages {
         browser.goto(&format!("{}{}", app.url, path.replace("{id}", &newest))).await;
         browser.script(action).await;
+        has_opened(browser).await;
         faults
             .extend(browser.axe().await.into_iter().map(|fault| format!("{look} {path} {action}: {fault}")));
     }

@@ -1,6 +1,6 @@
 //! The keyboard: every key does what the help says, and nothing keeps the focus.
 
-use super::filled;
+use super::{filled, open_all};
 use crate::harness::{
     browser::{Browser, Scripts},
     devtools::{ENTER, ESCAPE, TAB},
@@ -89,7 +89,7 @@ async fn nothing_keeps_the_focus() {
     let app = filled().await;
     let browser = Browser::open(1280, Scripts::On).await;
     browser.goto(&format!("{}/?limit=2&q=request", app.url)).await;
-    browser.script("document.querySelectorAll('details').forEach(it => it.open = true)").await;
+    open_all(&browser).await;
     let reachable = browser.script("return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), summary')].filter(it => it.checkVisibility()).length").await;
     let reachable = reachable.as_u64().unwrap() as usize;
     assert!(reachable > 100, "{reachable}");

@@ -5,6 +5,7 @@ mod corpus;
 
 use serde_json::{Value, json};
 
+use super::open_all;
 use crate::harness::{
     TestApp,
     app::NDJSON,
@@ -49,7 +50,7 @@ impl Watched {
     /// Opens a page and everything in it.
     async fn open(&self, path: &str) {
         self.browser.goto(&format!("{}{path}", self.app.url)).await;
-        self.browser.script("document.querySelectorAll('details').forEach((it) => it.open = true)").await;
+        open_all(&self.browser).await;
     }
 
     /// The shapes of the page that is open and of others.

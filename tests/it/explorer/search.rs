@@ -1,6 +1,6 @@
 //! Searches by typing and by clicking.
 
-use super::filled;
+use super::{act, filled};
 use crate::harness::browser::{Browser, Scripts};
 
 /// Type a query, use the field panel, then narrow by facets, levels, resources and what an opened row holds.
@@ -39,10 +39,10 @@ async fn a_search(scripts: Scripts) {
     browser.arrives("/?q=fine+level%3Ainfo+resourceId%3Aapi-3").await;
     browser.click(".row summary").await;
     assert!(browser.texts(".row:first-child .message").await[0].contains("at Pay.java:119"));
-    browser.click(".row [aria-label='Only metadata.user.id 4']").await;
-    browser.arrives("+user.id%3A4").await;
     browser.click(".row summary").await;
-    browser.click(".row [aria-label='Without spanId span-119']").await;
+    act(&browser, scripts, "Only metadata.user.id 4").await;
+    browser.arrives("+user.id%3A4").await;
+    act(&browser, scripts, "Without spanId span-119").await;
     browser.arrives("+-spanId%3Aspan-119").await;
     assert_eq!(browser.texts("#total").await, ["1 record"]);
     browser.close().await;
