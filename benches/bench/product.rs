@@ -62,11 +62,16 @@ impl Product {
         &self.sql
     }
 
-    /// A connection of its own to the same database.
-    pub(crate) async fn connect(&self) -> Client {
+    /// How to reach its database.
+    pub(crate) fn database(&self) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config.host_path(self.data_dir.join("socket")).user("log_ingestor").dbname("logs");
-        let (client, connection) = config.connect(NoTls).await.expect("Postgres answers");
+        config
+    }
+
+    /// A connection of its own to the same database.
+    pub(crate) async fn connect(&self) -> Client {
+        let (client, connection) = self.database().connect(NoTls).await.expect("Postgres answers");
         tokio::spawn(connection);
         client
     }

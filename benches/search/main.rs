@@ -29,6 +29,7 @@ mod ingest;
 mod lines;
 mod ordinary;
 mod page;
+mod parsed;
 mod progress;
 mod real;
 mod records;
