@@ -1,6 +1,8 @@
 //! The page of patterns. In: `GET /patterns` with the parameters of a search. Out: the kinds of its messages, each with links that show only
 //! this kind or hide it; every link is an address with the whole state in it.
 
+pub mod kinds;
+
 use std::time::Instant;
 
 use actix_web::{
@@ -10,34 +12,31 @@ use actix_web::{
 };
 use askama::Template;
 
+use self::kinds::PatternView;
 use super::{
     answer,
     assets::Assets,
     links::address,
     problem::Problem,
-    text::{grouped, moment, shown},
+    reader,
+    text::{grouped, shown},
+    when::{Form, Zone, show},
 };
 use crate::{
-    record::{Level, Timestamp},
+    record::Timestamp,
     search::{
         State, answer as api,
-        count::Levels,
         error::SearchError,
-        expr::Expr,
         logged,
         params::{self, Fault, Query},
         patterns::{
-            self, Pattern, Patterns, filter,
-            mask::Mask,
+            self, Patterns,
             read::{Asked, Order, Shows},
-            since::{Age, Beginning, Since},
-            template::{self, Piece},
+            since::{Beginning, Since},
         },
     },
 };
 
-/// Width of a bar of levels.
-const BAR_WIDTH: u64 = 72;
 /// How long the page looks when it is asked to look further.
 const BUDGET_FURTHER: &str = "10s";
 
@@ -78,6 +77,8 @@ pub struct FoundView {
     pub patterns: Vec<PatternView>,
     pub rest: Option<String>,
     pub more: Option<String>,
+    /// The zone of the times.
+    pub zone: &'static str,
 }
 
 pub struct LinkView {
@@ -85,40 +86,6 @@ pub struct LinkView {
     pub note: String,
     pub href: String,
     pub is_current: bool,
-}
-
-pub struct PatternView {
-    pub id: String,
-    pub pieces: Vec<PieceView>,
-    pub is_open: bool,
-    pub is_empty: bool,
-    pub badge: Option<&'static str>,
-    pub count: String,
-    pub share: String,
-    pub bar: Vec<BarView>,
-    pub levels: String,
-    pub first: MomentView,
-    pub last: MomentView,
-    pub example: String,
-    pub only: Option<String>,
-    pub hide: Option<String>,
-}
-
-pub struct PieceView {
-    pub text: String,
-    pub is_mask: bool,
-}
-
-/// A part of the bar of levels.
-pub struct BarView {
-    pub level: &'static str,
-    pub x: String,
-    pub width: String,
-}
-
-pub struct MomentView {
-    pub datetime: String,
-    pub shown: String,
 }
 
 /// Name, label, placeholder, class of the fields of the form.
@@ -177,7 +144,7 @@ fn with(asked: &Asked, budget: Option<&str>) -> String {
 }
 
 impl FoundView {
-    fn new(asked: &Asked, found: &Patterns) -> Self {
+    fn new(asked: &Asked, found: &Patterns, zone: Zone) -> Self {
         let records = found.total.count;
         let orders = [("by count", Order::Count), ("newest first", Order::First)];
         let orders = orders.map(|(label, order)| LinkView {
@@ -204,13 +171,14 @@ impl FoundView {
                 href: here(&Asked { since, ..asked.clone() }),
             }
         });
-        let back_to = found.reach.back_to().map(moment);
+        let back_to = found.reach.back_to().map(|at| show(at, zone, Form::Full));
         let kinds = plural(found.distinct.count, "pattern");
         let state = match back_to {
             None => "exact".to_owned(),
             Some(back_to) => format!("the newest, searched back to {back_to}"),
         };
         Self {
+            zone: zone.name(),
             summary: format!(
                 "{kinds} in {} · {} read · {} ms · {state}",
                 plural(records, "record"),
@@ -232,7 +200,7 @@ impl FoundView {
                             0 => String::new(),
                             unknown => format!("; of {unknown} the time did not suffice to tell"),
                         };
-                        format!("{} new since {asked} ({}){unknown}.", begun.new, moment(at))
+                        format!("{} new since {asked} ({}){unknown}.", begun.new, show(at, zone, Form::Full))
                     }
                 }
             }),
@@ -241,7 +209,7 @@ impl FoundView {
             patterns: found
                 .patterns
                 .iter()
-                .map(|pattern| PatternView::new(pattern, asked, records))
+                .map(|pattern| PatternView::new(pattern, asked, records, zone))
                 .collect(),
             rest: (found.other > 0).then(|| {
                 format!(
@@ -262,90 +230,6 @@ impl FoundView {
 
 fn plural(count: u64, word: &str) -> String {
     format!("{} {word}{}", grouped(count), if count == 1 { "" } else { "s" })
-}
-
-impl PatternView {
-    fn new(pattern: &Pattern, asked: &Asked, records: u64) -> Self {
-        let Pattern { template, kind, age } = pattern;
-        let count = kind.count();
-        let query = &asked.query;
-        let narrowed = |q: Option<Expr>| {
-            let mut query = query.clone();
-            query.filter.q = Some(q?);
-            Some(search(&query))
-        };
-        let q = query.filter.q.as_ref();
-        Self {
-            id: template.id(),
-            pieces: template.pieces().filter_map(PieceView::new).collect(),
-            is_open: template.end == template::End::Open,
-            is_empty: template.text().trim().is_empty(),
-            badge: age.and_then(|age| match age {
-                Age::New => Some("new"),
-                Age::Unknown => Some("new?"),
-                Age::Old => None,
-            }),
-            count: grouped(count),
-            share: share(count, records),
-            bar: bar(&kind.levels),
-            levels: kind
-                .levels
-                .iter()
-                .map(|(level, records)| format!("{level} {}", grouped(records)))
-                .collect::<Vec<_>>()
-                .join(", "),
-            first: MomentView::new(kind.first),
-            last: MomentView::new(kind.last),
-            example: format!("/logs/{}", kind.example),
-            only: narrowed(filter::only(q, template)),
-            hide: narrowed(filter::hide(q, template)),
-        }
-    }
-}
-
-impl PieceView {
-    fn new(piece: Piece<'_>) -> Option<Self> {
-        match piece {
-            Piece::Mask(Mask::Colour) => None,
-            Piece::Mask(mask) => {
-                let name = mask.placeholder().trim_matches(['<', '>']);
-                Some(Self { text: name.to_owned(), is_mask: true })
-            }
-            Piece::Text(text) => Some(Self { text: shown(text), is_mask: false }),
-        }
-    }
-}
-
-impl MomentView {
-    fn new(at: Timestamp) -> Self {
-        let shown = at.datetime().format("%Y-%m-%d %H:%M:%S").to_string();
-        Self { datetime: at.to_string(), shown }
-    }
-}
-
-/// A part of all records; never 0 % of what there is, nor 100 % of what is not all.
-fn share(count: u64, records: u64) -> String {
-    let percent = count as f64 / records.max(1) as f64 * 100.0;
-    match percent {
-        _ if count == records => "100 %".to_owned(),
-        percent if percent < 0.1 => "< 0.1 %".to_owned(),
-        percent => format!("{:.1} %", percent.min(99.9)),
-    }
-}
-
-/// The levels side by side, the worst first; each that there is can be seen.
-fn bar(levels: &Levels) -> Vec<BarView> {
-    let sum = levels.sum().max(1) as f64;
-    let present: Vec<(Level, u64)> = levels.iter().collect();
-    let room = (BAR_WIDTH - present.len() as u64) as f64;
-    let mut x = 0.0;
-    let parts = present.into_iter().rev().map(|(level, records)| {
-        let width = 1.0 + records as f64 / sum * room;
-        let part = BarView { level: level.name(), x: format!("{x:.1}"), width: format!("{width:.1}") };
-        x += width;
-        part
-    });
-    parts.collect()
 }
 
 /// `GET /patterns`.
@@ -371,7 +255,7 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     let asked = asked.ok();
     let answer = match (&asked, found) {
         (Some(asked), Ok(found)) => {
-            let outcome = Outcome::Found(Box::new(FoundView::new(asked, &found)));
+            let outcome = Outcome::Found(Box::new(FoundView::new(asked, &found, reader::zone(&request))));
             answer::page(&request, StatusCode::OK, &PatternsPage::new(pairs, Some(asked), None, outcome))
         }
         (asked, Err(error)) => {
@@ -385,33 +269,4 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     };
     state.observe(started, answer.status());
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_never_rounded_to_nothing_or_to_all() {
-        for (count, of, text) in [
-            (0, 0, "100 %"),
-            (1, 1, "100 %"),
-            (1, 3, "33.3 %"),
-            (1, 100_000, "< 0.1 %"),
-            (99_999, 100_000, "99.9 %"),
-        ] {
-            assert_eq!(share(count, of), text);
-        }
-    }
-
-    #[test]
-    fn a_bar_shows_each_level_and_fills_its_width() {
-        let mut levels = Levels::default();
-        levels.add(Level::Info, 100_000);
-        levels.add(Level::Fatal, 1);
-        let parts = bar(&levels);
-        assert_eq!((parts[0].level, parts[0].x.as_str(), parts[0].width.as_str()), ("fatal", "0.0", "1.0"));
-        assert_eq!((parts[1].level, parts[1].x.as_str(), parts[1].width.as_str()), ("info", "1.0", "71.0"));
-        assert!(bar(&Levels::default()).is_empty());
-    }
 }

@@ -3,7 +3,7 @@
 pub mod tokens;
 
 use self::tokens::{Token, Tokens};
-use crate::{record::Timestamp, search::count::Is};
+use crate::search::count::Is;
 
 /// Text as a page shows it: colour codes of terminals are left out, other control characters become their pictures, and characters
 /// that would turn the text around them become their names.
@@ -23,11 +23,6 @@ pub fn write_shown(out: &mut String, token: Token<'_>) {
         Token::Turn(letter) => out.push_str(&format!("<U+{:04X}>", u32::from(letter))),
         Token::Colour(_) | Token::Return => {}
     }
-}
-
-/// A time to the microsecond, in UTC.
-pub fn moment(at: Timestamp) -> String {
-    at.datetime().format("%Y-%m-%d %H:%M:%S%.6f").to_string()
 }
 
 /// A count, and how true it is.

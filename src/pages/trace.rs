@@ -2,6 +2,7 @@
 //! them (`?view=spans`), or all records in one list (`?view=logs`); every record is on the page, whatever is folded.
 
 pub mod axis;
+pub mod lanes;
 pub mod waterfall;
 
 use std::{collections::HashMap, time::Instant};
@@ -11,7 +12,8 @@ use askama::Template;
 
 use self::{
     axis::{Axis, Mark, lasting},
-    waterfall::{Item, items, lane},
+    lanes::Lanes,
+    waterfall::{Item, items},
 };
 use super::{
     answer::{self, Parts},
@@ -76,7 +78,7 @@ enum Body {
 
 struct Counted {
     name: String,
-    lane: u64,
+    lane: usize,
     count: String,
     href: String,
 }
@@ -144,7 +146,8 @@ impl TracePage {
         let here = Links::to(links::is(&Field::TraceId, &trace.id));
         let ends =
             |row: Option<&Row>| row.map_or_else(String::new, |row| show(row.timestamp, zone, Form::Full));
-        let (resources, resources_rest) = resources(trace, &here);
+        let busiest = busiest(trace);
+        let lanes = Lanes::new(busiest.iter().map(|(name, _)| *name));
         Self {
             assets: Assets::get(),
             id: shown(&trace.id),
@@ -154,8 +157,8 @@ impl TracePage {
             from: ends(trace.rows.first()),
             to: ends(trace.rows.last()),
             levels: levels(trace, &here),
-            resources,
-            resources_rest,
+            resources: resources(&busiest, &lanes, &here),
+            resources_rest: busiest.len().saturating_sub(RESOURCES_MAX),
             zone: zone.name(),
             rest: rest(trace, &here, zone),
             spans_href: links::trace(&trace.id),
@@ -163,7 +166,9 @@ impl TracePage {
             search_href: here.here(),
             json_href: format!("/api{}", links::trace(&trace.id)),
             body: match view {
-                View::Spans => Body::Spans { marks: axis.marks(), items: items(trace, &spans, &axis, rows) },
+                View::Spans => {
+                    Body::Spans { marks: axis.marks(), items: items(trace, &spans, &axis, &lanes, rows) }
+                }
                 View::Logs => Body::Logs(timed(trace, &axis, rows)),
             },
         }
@@ -196,22 +201,25 @@ fn levels(trace: &Trace, here: &Links) -> Vec<Counted> {
     counted
 }
 
-/// The resources with the most records, and the number of the others.
-fn resources(trace: &Trace, here: &Links) -> (Vec<Counted>, usize) {
+/// The resources with their numbers of records, those with most first.
+fn busiest(trace: &Trace) -> Vec<(&str, u64)> {
     let mut counts: HashMap<&str, u64> = HashMap::new();
     for row in &trace.rows {
         *counts.entry(&row.resource_id).or_default() += 1;
     }
     let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
     counts.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
-    let rest = counts.len().saturating_sub(RESOURCES_MAX);
-    let counted = counts.into_iter().take(RESOURCES_MAX).map(|(name, count)| Counted {
+    counts
+}
+
+fn resources(busiest: &[(&str, u64)], lanes: &Lanes<'_>, here: &Links) -> Vec<Counted> {
+    let counted = busiest.iter().take(RESOURCES_MAX).map(|(name, count)| Counted {
         name: shown(name),
-        lane: lane(Some(name)),
-        count: grouped(count),
+        lane: lanes.of(Some(name)),
+        count: grouped(*count),
         href: here.with_value("resourceId", name),
     });
-    (counted.collect(), rest)
+    counted.collect()
 }
 
 fn rest(trace: &Trace, here: &Links, zone: Zone) -> Option<Rest> {

@@ -15,20 +15,19 @@ use super::{
     answer,
     assets::Assets,
     form_body::{self, field},
-    text::{moment, shown},
+    reader,
+    text::shown,
+    when::{Form, Moment, Zone},
 };
-use crate::{
-    record::Timestamp,
-    search::{
-        State,
-        history::{self, Remembered},
-        logged,
-        params::{self, Fault},
-        shelf::ShelfError,
-        views::{
-            self, View,
-            draft::{Draft, Faults, read_name},
-        },
+use crate::search::{
+    State,
+    history::{self, Remembered},
+    logged,
+    params::{self, Fault},
+    shelf::ShelfError,
+    views::{
+        self, View,
+        draft::{Draft, Faults, read_name},
     },
 };
 
@@ -43,6 +42,8 @@ pub struct ViewsPage {
     views: Vec<ViewItem>,
     searches: Vec<SearchItem>,
     is_history_on: bool,
+    /// The zone of the times.
+    zone: &'static str,
 }
 
 /// The form that saves, as it was typed.
@@ -72,11 +73,6 @@ struct SearchItem {
     last: Moment,
     times: i64,
     save_href: String,
-}
-
-struct Moment {
-    datetime: String,
-    text: String,
 }
 
 /// A name that could not be given to a view.
@@ -189,12 +185,14 @@ async fn show(
     if refused.is_some() && !listed.iter().any(|view| is_refused(view).is_some()) {
         return unknown(request);
     }
+    let zone = reader::zone(request);
     let page = ViewsPage {
         assets: Assets::get(),
         form,
-        views: listed.iter().map(|view| ViewItem::new(view, is_refused(view))).collect(),
-        searches: searches.iter().map(SearchItem::new).collect(),
+        views: listed.iter().map(|view| ViewItem::new(view, is_refused(view), zone)).collect(),
+        searches: searches.iter().map(|search| SearchItem::new(search, zone)).collect(),
         is_history_on: state.history.is_on(),
+        zone: zone.name(),
     };
     answer::page(request, status, &page)
 }
@@ -216,12 +214,12 @@ impl SaveForm {
 }
 
 impl ViewItem {
-    fn new(view: &View, refused: Option<&Refused<'_>>) -> Self {
+    fn new(view: &View, refused: Option<&Refused<'_>>, zone: Zone) -> Self {
         Self {
             id: view.id.clone(),
             name: shown(&view.name),
             conditions: conditions(&view.params),
-            updated: Moment::new(view.updated_at),
+            updated: Moment::new(view.updated_at, zone, Form::Minute),
             edit_href: form_href(&[("name", &view.name), ("params", &view.params)]),
             rename: refused.map_or(view.name.as_str(), |refused| refused.name).to_owned(),
             fault: refused.map(|refused| refused.error.clone()),
@@ -230,22 +228,14 @@ impl ViewItem {
 }
 
 impl SearchItem {
-    fn new(search: &Remembered) -> Self {
+    fn new(search: &Remembered, zone: Zone) -> Self {
         Self {
             href: format!("/?{}", search.params),
             conditions: conditions(&search.params),
-            last: Moment::new(search.last_at),
+            last: Moment::new(search.last_at, zone, Form::Minute),
             times: search.times,
             save_href: form_href(&[("params", &search.params)]),
         }
-    }
-}
-
-impl Moment {
-    fn new(at: Timestamp) -> Self {
-        // To the minute.
-        let text = moment(at).chars().take(16).collect();
-        Self { datetime: at.to_string(), text }
     }
 }
 

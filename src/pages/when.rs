@@ -32,7 +32,7 @@ use crate::{
 
 pub use self::{
     axis::{axis, label},
-    show::{Form, relative, show, write},
+    show::{Form, Moment, relative, show, write},
     zone::Zone,
 };
 

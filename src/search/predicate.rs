@@ -2,13 +2,15 @@
 //! stands in the text, and no stored value can make the condition fail at run time. A test of an absent field may be null, which `and`
 //! and `or` carry on as "does not hold"; only `not` has to say so (`is not true`). Pure.
 
+mod certain;
 mod spelled;
 
-use self::spelled::Spelled;
+use self::{certain::certain, spelled::Spelled};
 use super::{
     expr::{Expr, Field, Op, Test, is_number},
     filter::Match,
     fold::{self, Substring},
+    need::literals::{Literals, literals},
     sql::Builder,
     statement::Value,
 };
@@ -52,7 +54,15 @@ impl Builder {
                 Substring::Like(pattern) => format!("s.message ilike {}", self.text(pattern)),
                 Substring::Regex(pattern) => format!("s.message ~ {}", self.text(pattern)),
             },
-            Test::Regex(regex) => format!("s.message ~ {}", self.text(&regex.pattern)),
+            Test::Regex(regex) => {
+                let certain = certain(&literals(&regex.pattern)).map(|certain| self.contains(&certain));
+                let exact = format!("s.message ~ {}", self.text(&regex.pattern));
+                match certain {
+                    // Of two conditions in a row the planner would take the expression first: it counts functions.
+                    Some(certain) => format!("case when {certain} then {exact} else false end"),
+                    None => exact,
+                }
+            }
             Test::Level(levels) => {
                 let levels = levels.iter().map(|level| *level as i16).collect();
                 format!("s.level = any ({})", self.bind(Value::Levels(levels)))
@@ -77,6 +87,16 @@ impl Builder {
                 self.metadata(path, &test)
             }
         }
+    }
+
+    /// Whether the message contains the texts, in any case.
+    fn contains(&mut self, literals: &Literals) -> String {
+        let (parts, word) = match literals {
+            Literals::Text(text) => return format!("strpos(lower(s.message), {}) > 0", self.text(text)),
+            Literals::All(parts) => (parts, " and "),
+            Literals::Any(parts) => (parts, " or "),
+        };
+        format!("({})", parts.iter().map(|part| self.contains(part)).collect::<Vec<_>>().join(word))
     }
 
     fn either(&mut self, values: &[Match], mut test: impl FnMut(&mut Self, &Match) -> String) -> String {

@@ -537,3 +537,29 @@ async fn explain_shows_statements_and_plans_without_values() {
     }
     app.finish().await;
 }
+
+/// Rows are read through the index on `block`: one on time would mean the whole leaf, for each portion again. The leaf was never analyzed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_statement_takes_the_way_through_time() {
+    let app = TestApp::plan().ready().await;
+    let record = |n: usize| json!({"level": "info", "message": format!("row {n} of many"), "resourceId": "r", "timestamp": "2026-01-02T03:04:05Z"});
+    app.post(NDJSON, ndjson((0..20_000).map(record)), &[]).await.accepted(20_000);
+    app.wait_rows(20_000).await;
+    for path in
+        ["/api/logs?q=/z[0-9]/", "/api/logs?q=/9{4}/", "/api/histogram?q=/9{4}/", "/api/facets?q=/9{4}/"]
+    {
+        let reply =
+            app.get(&format!("{path}&explain=1&from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z")).await;
+        let plans: Vec<String> =
+            list(&reply.json["explain"]).iter().map(|ran| ran["plan"].to_string()).collect();
+        let of_rows: Vec<&String> = plans.iter().filter(|plan| plan.contains("on records_")).collect();
+        assert!(!of_rows.is_empty(), "{path}: {plans:?}");
+        for plan in of_rows {
+            assert!(
+                plan.contains("_block") && !plan.contains("_timestamp") && !plan.contains("Gather"),
+                "{path}: {plan}"
+            );
+        }
+    }
+    app.finish().await;
+}

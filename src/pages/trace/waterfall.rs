@@ -1,7 +1,10 @@
 //! Spans as rows under a time axis. In: a trace and its spans. Out: structs that the template only branches and loops over. The page stays
 //! readable and quick with thousands of spans: what is deep, and roots beyond a number, lie folded; near records share a tick. Pure.
 
-use super::axis::{Axis, Bar, lasting};
+use super::{
+    axis::{Axis, Bar, lasting},
+    lanes::Lanes,
+};
 use crate::{
     pages::{
         entry::Entry,
@@ -24,8 +27,6 @@ const OPEN_MAX: usize = 300;
 const SLOTS: usize = 200;
 /// Deeper spans are not indented further.
 const INDENT_MAX: usize = 12;
-/// Colours of resources.
-const LANES: u64 = 8;
 /// Characters of a message as the name of a span, and at a tick.
 const NAME_CHARS_MAX: usize = 140;
 const TITLE_CHARS_MAX: usize = 80;
@@ -45,7 +46,7 @@ pub struct Folded {
 pub struct SpanView {
     pub depth: usize,
     pub indent: usize,
-    pub lane: u64,
+    pub lane: usize,
     pub name: String,
     pub resource: Option<String>,
     pub id: Option<String>,
@@ -72,14 +73,20 @@ pub struct Tick {
 }
 
 /// The rows of the waterfall; `lines` are the records, which each of them takes its own from.
-pub fn items(trace: &Trace, spans: &[Span<'_>], axis: &Axis, lines: Vec<Entry>) -> Vec<Item> {
+pub fn items(
+    trace: &Trace,
+    spans: &[Span<'_>],
+    axis: &Axis,
+    lanes: &Lanes<'_>,
+    lines: Vec<Entry>,
+) -> Vec<Item> {
     let depth_max = depth_max(spans);
     let mut lines: Vec<Option<Entry>> = lines.into_iter().map(Some).collect();
     let mut items: Vec<Item> = Vec::new();
     let mut open = 0;
     for span in spans {
         let parent = span.parent.and_then(|parent| spans[parent].id);
-        let view = SpanView::new(trace, span, parent, axis, &mut lines);
+        let view = SpanView::new(trace, span, parent, axis, lanes, &mut lines);
         let is_open = span.depth <= depth_max && open < OPEN_MAX;
         match items.last_mut() {
             _ if is_open => {
@@ -132,14 +139,19 @@ impl SpanView {
         span: &Span<'_>,
         parent: Option<&str>,
         axis: &Axis,
+        lanes: &Lanes<'_>,
         lines: &mut [Option<Entry>],
     ) -> Self {
         let first = span.lines.first().map(|line| &trace.rows[*line]);
         Self {
             depth: span.depth,
             indent: span.depth.min(INDENT_MAX),
-            lane: lane(span.resource),
-            name: first.map_or_else(|| "missing parent".to_owned(), |row| cut(&row.message, NAME_CHARS_MAX)),
+            lane: lanes.of(span.resource),
+            name: match (first, span.id) {
+                (Some(row), _) => cut(&row.message, NAME_CHARS_MAX),
+                (None, Some(id)) => format!("missing parent {}", shown(id)),
+                (None, None) => "missing parent".to_owned(),
+            },
             resource: span.resource.map(shown),
             id: span.id.map(shown),
             parent: parent.map(shown),
@@ -158,11 +170,6 @@ impl SpanView {
 
 fn micros(extent: Extent) -> i64 {
     extent.to.0 - extent.from.0
-}
-
-/// The colour of a resource; always the same, so that it is known again.
-pub fn lane(resource: Option<&str>) -> u64 {
-    resource.map_or(LANES, |resource| xxhash_rust::xxh3::xxh3_64(resource.as_bytes()) % LANES)
 }
 
 fn search(trace: &str, span: Option<&str>, resource: &str) -> String {

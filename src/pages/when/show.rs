@@ -10,6 +10,10 @@ use crate::{record::Timestamp, search::filter::Bound};
 pub enum Form {
     /// `2026-01-31 14:00:00.123456`
     Full,
+    /// `2026-01-31 14:00:00`
+    Second,
+    /// `2026-01-31 14:00`
+    Minute,
     /// `14:00:00.123456`
     Clock,
     /// `Sat 31 Jan 2026`
@@ -25,10 +29,24 @@ pub fn show(at: Timestamp, zone: Zone, form: Form) -> String {
     let local = zone.local(at);
     match form {
         Form::Full => local.format("%Y-%m-%d %H:%M:%S%.6f").to_string(),
+        Form::Second => local.format("%Y-%m-%d %H:%M:%S").to_string(),
+        Form::Minute => local.format("%Y-%m-%d %H:%M").to_string(),
         Form::Clock => local.format("%H:%M:%S%.6f").to_string(),
         Form::Day => local.format("%a %-d %b %Y").to_string(),
         Form::Offset => format!("{} {}", local.format("%Y-%m-%d %H:%M:%S%.6f"), zone.offset(at)),
         Form::Utc => format!("{} UTC", show(at, Zone::UTC, Form::Full)),
+    }
+}
+
+/// A moment in a page: as it is shown, and in UTC for machines.
+pub struct Moment {
+    pub datetime: String,
+    pub text: String,
+}
+
+impl Moment {
+    pub fn new(at: Timestamp, zone: Zone, form: Form) -> Self {
+        Self { datetime: at.to_string(), text: show(at, zone, form) }
     }
 }
 
