@@ -109,10 +109,10 @@ addEventListener("toggle", async (event) => {
   const fields = record.open && record.matches(".row > details") && record.querySelector("dl:not(.acting)");
   if (!fields) return;
   fields.classList.add("acting");
-  await htmx.ajax("GET", record.querySelector(".acts > a").href, { source: fields, target: fields, swap: "outerHTML" });
-  const acting = record.querySelector("dl");
-  if (acting.querySelector(".acts")) withButtons(acting);
-  else acting.classList.remove("acting");
+  const asked = htmx.ajax("GET", record.querySelector(".acts > a").href, { source: fields, target: fields, swap: "outerHTML" });
+  await asked.catch(() => {}); // The page says that the server did not answer.
+  fields.classList.remove("acting");
+  record.querySelectorAll("dl.acting").forEach(withButtons);
 }, { capture: true });
 document.querySelectorAll(".record dl").forEach(withButtons);
 

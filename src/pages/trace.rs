@@ -40,6 +40,8 @@ use crate::search::{
 
 /// Resources that are named; the others are counted.
 const RESOURCES_MAX: usize = 24;
+/// Records in a piece of the list by time.
+const PIECE: usize = 250;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum View {
@@ -72,8 +74,12 @@ pub struct TracePage {
 }
 
 enum Body {
-    Spans { marks: Vec<Mark>, items: Vec<Item> },
-    Logs(Vec<Timed>),
+    Spans {
+        marks: Vec<Mark>,
+        items: Vec<Item>,
+    },
+    /// In pieces that are laid out one by one.
+    Logs(Vec<Vec<Timed>>),
 }
 
 struct Counted {
@@ -235,10 +241,10 @@ fn rest(trace: &Trace, here: &Links, zone: Zone) -> Option<Rest> {
     Some(Rest { text, href: here.with("cursor", &cursor.write()) })
 }
 
-fn timed(trace: &Trace, axis: &Axis, rows: Vec<Entry>) -> Vec<Timed> {
+fn timed(trace: &Trace, axis: &Axis, rows: Vec<Entry>) -> Vec<Vec<Timed>> {
     let after = |at| format!("+{}", lasting(axis.after(at)));
-    rows.into_iter()
-        .zip(&trace.rows)
-        .map(|(row, record)| Timed { after: after(record.timestamp), row })
-        .collect()
+    let mut timed =
+        rows.into_iter().zip(&trace.rows).map(|(row, record)| Timed { after: after(record.timestamp), row });
+    let pieces = trace.rows.len().div_ceil(PIECE);
+    (0..pieces).map(|_| timed.by_ref().take(PIECE).collect()).collect()
 }
