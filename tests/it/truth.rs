@@ -131,6 +131,50 @@ async fn every_state_answers_the_truth() {
     app.stop().await;
 }
 
+/// The same through Kafka, where the writer is behind the door: commits lost, a process killed, two that share the topic.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_state_answers_the_truth_through_kafka() {
+    let mut dice = Dice(seed() ^ 4);
+    let plan = TestApp::plan().kafka().through_proxy().env("SEAL_BLOCKS", 8).env("SEAL_IDLE_MS", 300);
+    let mut app = plan.ready().await;
+    let door = Door::of(&app);
+    let hold = async |state: &str, app: &TestApp, searches: usize| {
+        app.wait_rows(door.ids().len() as i64).await;
+        holds(state, app, &door, searches).await
+    };
+    door.post(&mut dice, 600).await;
+    hold("through Kafka", &app, 150).await;
+
+    for (lost, fault) in [Fault::LoseCommit, Fault::LoseCommitReply, Fault::LoseCommit].into_iter().enumerate() {
+        app.set_fault(fault);
+        door.post(&mut dice, 300).await;
+        app.wait_rows(door.ids().len() as i64).await;
+        assert_eq!(app.proxy().commits_lost(), lost as u32 + 1);
+    }
+    hold("through Kafka, commits lost", &app, 150).await;
+
+    let again = app.plan_again();
+    let killing = async {
+        door.under_way().await;
+        app.kill9();
+        let next = again.ready().await;
+        door.moves_to(&next);
+        next
+    };
+    let (_, next) = tokio::join!(door.post(&mut dice, 500), killing);
+    app = next;
+    hold("through Kafka, killed", &app, 150).await;
+
+    let other = app.plan_again().ready().await;
+    let beside = door.beside(&other);
+    let mut other_dice = Dice(dice.roll(u64::MAX));
+    tokio::join!(door.post(&mut dice, 300), beside.post(&mut other_dice, 300));
+    hold("through Kafka, two processes", &app, 150).await;
+    hold("through Kafka, the other", &other, 60).await;
+    other.stop().await;
+    app.stop().await;
+}
+
 /// An idle system gets a row now and then; whoever ends in good order leaves no block open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_row_batches_are_signed_at_the_end() {
