@@ -19,6 +19,18 @@ impl Cpu {
     }
 }
 
+impl std::ops::Add for Cpu {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            own: self.own + more.own,
+            postgres: self.postgres + more.postgres,
+            kafka: self.kafka + more.kafka,
+        }
+    }
+}
+
 impl std::ops::Sub for Cpu {
     type Output = Self;
 

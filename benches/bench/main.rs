@@ -9,6 +9,7 @@ mod cpu;
 mod generate;
 mod product;
 mod reads;
+#[allow(dead_code, reason = "`make bench-search` uses the rest")]
 mod report;
 
 use std::time::Instant;

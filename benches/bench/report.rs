@@ -18,6 +18,22 @@ impl Row {
         Self { name: name.to_owned(), records, seconds, cpu, latencies }
     }
 
+    /// Several measurements of one case as one.
+    pub(crate) fn all(rows: Vec<Self>) -> Self {
+        let sum = |all: Self, row: Self| Self {
+            records: all.records + row.records,
+            seconds: all.seconds + row.seconds,
+            cpu: all.cpu + row.cpu,
+            latencies: [all.latencies, row.latencies].concat(),
+            name: all.name,
+        };
+        rows.into_iter().reduce(sum).expect("at least one")
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn rate(&self) -> f64 {
         self.records as f64 / self.seconds
     }

@@ -22,6 +22,10 @@ const CONNECTIONS: usize = 4;
 /// Records of the comparison with bare COPY; all of them are ready in memory.
 const COMPARED_MAX: u64 = 1_000_000;
 const TIMES_BARE_MIN: f64 = 0.7;
+/// Rounds of the comparison.
+const ROUNDS: u64 = 3;
+const WRITER_NAME: &str =
+    "the writer from parsed records to committed rows with signatures, counts and keys, 2 connections";
 /// The gauge of what the background still has to do, if the product has one.
 const GAUGE: &str = "log_ingestor_unsealed_blocks ";
 /// A gauge that stands still for so long stays as it is: the newest blocks are open.
@@ -111,34 +115,37 @@ pub(crate) async fn beside_bare(
     tables: &mut Tables,
     progress: &Progress,
 ) {
-    let records = records.min(COMPARED_MAX);
-    progress.say(&format!("write path beside bare COPY, {} records each", grouped(records)));
-    let bare = bare::run(product, records as usize).await;
-    let count = records / BATCH_RECORDS;
-    settle(product, progress).await;
-    let writer =
-        parsed::run(product, maker, first..first + count, "the writer, parsed records, 2 connections").await;
-    settle(product, progress).await;
-    let requests = feed::ready_made(product.address(), maker, first + count..first + 2 * count);
-    let cpu = product.cpu();
-    let (seconds, latencies) =
-        client::run(product.address(), Load { requests, connections: CONNECTIONS }).await;
-    let cpu = product.cpu() - cpu;
-    let name = "product, NDJSON of 1,000 records over HTTP, 4 connections";
-    let direct = Row::new(name, records as usize, seconds, cpu, latencies);
+    let count = (records.min(COMPARED_MAX) / ROUNDS).div_ceil(BATCH_RECORDS);
+    let records = count * BATCH_RECORDS;
+    progress.say(&format!("write path beside bare COPY, {ROUNDS} times {} records each", grouped(records)));
+    let direct_name = "product, NDJSON of 1,000 records over HTTP, 4 connections";
+    let (mut bare, mut writer, mut direct) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        // What the one leaves behind (files of the WAL, dirty pages) is the next one's: so they take turns.
+        let from = first + 2 * round * count;
+        bare.push(bare::run(product, records as usize).await);
+        writer.push(parsed::run(product, maker, from..from + count, WRITER_NAME).await);
+        settle(product, progress).await;
+        let requests = feed::ready_made(product.address(), maker, from + count..from + 2 * count);
+        let cpu = product.cpu();
+        let (seconds, latencies) =
+            client::run(product.address(), Load { requests, connections: CONNECTIONS }).await;
+        let cpu = product.cpu() - cpu;
+        direct.push(Row::new(direct_name, records as usize, seconds, cpu, latencies));
+        settle(product, progress).await;
+        for row in [&bare, &writer, &direct].map(|rows| rows.last().expect("it has run")) {
+            progress.say(&format!("{}: {:.0} rows/s", row.name(), row.rate()));
+        }
+    }
+    let [bare, writer, direct] = [bare, writer, direct].map(Row::all);
     tables.section(
         "Write path",
         &["", "rows/s", "× bare", "goal", "", "CPU s per million: ours + Postgres + Kafka", "× bare"],
     );
-    let bare_name = "bare COPY of the same kind of rows, 2 connections (Postgres' CPU only)";
-    let writer_name =
-        "the writer from parsed records to committed rows with signatures, counts and keys, 2 connections";
-    for (name, row, goal) in
-        [(bare_name, &bare, None), (writer_name, &writer, Some(TIMES_BARE_MIN)), (name, &direct, None)]
-    {
+    for (row, goal) in [(&bare, None), (&writer, Some(TIMES_BARE_MIN)), (&direct, None)] {
         let times = row.rate() / bare.rate();
         tables.row(&[
-            name.to_owned(),
+            row.name().to_owned(),
             format!("{:.0}", row.rate()),
             format!("{times:.2}"),
             goal.map_or(String::new(), |goal| format!("≥ {goal}")),
@@ -146,7 +153,6 @@ pub(crate) async fn beside_bare(
             row.parts(),
             format!("{:.2}", row.cpu_per_million() / bare.cpu_per_million()),
         ]);
-        progress.say(&format!("{name}: {:.0} rows/s", row.rate()));
     }
     tables.note(
         "Bare COPY sends rows that were encoded before; the writer begins with records that were parsed before. The product's figure contains HTTP, parsing and checking, and the driver that shares the cores.",

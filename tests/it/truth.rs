@@ -145,7 +145,9 @@ async fn every_state_answers_the_truth_through_kafka() {
     door.post(&mut dice, 600).await;
     hold("through Kafka", &app, 150).await;
 
-    for (lost, fault) in [Fault::LoseCommit, Fault::LoseCommitReply, Fault::LoseCommit].into_iter().enumerate() {
+    for (lost, fault) in
+        [Fault::LoseCommit, Fault::LoseCommitReply, Fault::LoseCommit].into_iter().enumerate()
+    {
         app.set_fault(fault);
         door.post(&mut dice, 300).await;
         app.wait_rows(door.ids().len() as i64).await;
