@@ -41,6 +41,8 @@ const START_WAIT_MAX: Duration = Duration::from_secs(60);
 const RECOVERY_WAIT_MAX: Duration = Duration::from_secs(900);
 /// A fast shutdown writes the dirty buffers; the process as a whole has 30 s.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(8);
+/// How long a parent may take to notice that its child is dead.
+const DEAD_WAIT_MAX: Duration = Duration::from_secs(5);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 /// The server's log is emptied at a start beyond this size.
 const LOG_BYTES_MAX: u64 = 10 << 20;
@@ -200,11 +202,14 @@ async fn stop_leftover(pgdata: &Path) -> Result<(), PrivatePostgresError> {
     };
     let cwd = PathBuf::from(format!("/proc/{pid}/cwd"));
     let runs = || std::fs::read_link(&cwd).is_ok_and(|dir| dir == pgdata);
-    if !runs() {
-        return Ok(());
+    let signals: &[_] = match runs() {
+        true => &[(Signal::SIGINT, STOP_WAIT_MAX), (Signal::SIGQUIT, Duration::from_secs(2))],
+        false => &[],
+    };
+    if !signals.is_empty() {
+        log::warn!("a Postgres left over from an earlier run (process {pid}) is stopped first");
     }
-    log::warn!("a Postgres left over from an earlier run (process {pid}) is stopped first");
-    for (signal, wait) in [(Signal::SIGINT, STOP_WAIT_MAX), (Signal::SIGQUIT, Duration::from_secs(2))] {
+    for &(signal, wait) in signals {
         let _ = kill(Pid::from_raw(pid), signal);
         let deadline = Instant::now() + wait;
         while runs() && Instant::now() < deadline {
@@ -214,6 +219,13 @@ async fn stop_leftover(pgdata: &Path) -> Result<(), PrivatePostgresError> {
     if runs() {
         let what = format!("Postgres left over (process {pid})");
         return Err(PrivatePostgresError::Failed { what, detail: "does not stop".into() });
+    }
+    // One that was killed a moment ago is listed until its parent takes notice, and the new server would take it for alive.
+    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let is_dead = || stat().rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'));
+    let deadline = Instant::now() + DEAD_WAIT_MAX;
+    while is_dead() && Instant::now() < deadline {
+        sleep(POLL_EVERY).await;
     }
     Ok(())
 }

@@ -65,10 +65,6 @@ use crate::{
 /// A search that has not even one certain answer by then is given up.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Statements of quick searches that run at once. More would not be sooner on the cores that Postgres has beside its writers, and each
-/// would take its share from them: the turns go round every few milliseconds.
-const QUICK_STATEMENTS_MAX: usize = 2;
-
 /// What all searches of the process share.
 pub struct State {
     pool: Pool,
@@ -82,8 +78,6 @@ pub struct State {
     time_max: Duration,
     /// One permit a running search.
     turns: Arc<Semaphore>,
-    /// One permit a statement of a quick search.
-    quick_turns: Arc<Semaphore>,
     /// One permit a search that is not quick.
     long_turns: Arc<Semaphore>,
     /// One permit a running export; it has a turn as well.
@@ -106,7 +100,6 @@ impl State {
             budget: config.budget,
             time_max: TIME_MAX,
             turns: Arc::new(Semaphore::new(config.concurrent_max)),
-            quick_turns: Arc::new(Semaphore::new(QUICK_STATEMENTS_MAX)),
             long_turns: Arc::new(Semaphore::new(config.long_max)),
             exports: Arc::new(Semaphore::new(config.exports_max)),
             export_wait_max: config.export_wait_max,

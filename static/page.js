@@ -109,10 +109,18 @@ addEventListener("toggle", async (event) => {
   const fields = record.open && record.matches(".row > details") && record.querySelector("dl:not(.acting)");
   if (!fields) return;
   fields.classList.add("acting");
-  const asked = htmx.ajax("GET", record.querySelector(".acts > a").href, { source: fields, target: fields, swap: "outerHTML" });
-  await asked.catch(() => {}); // The page says that the server did not answer.
-  fields.classList.remove("acting");
-  record.querySelectorAll("dl.acting").forEach(withButtons);
+  try {
+    const answer = await fetch(record.querySelector(".acts > a").href, { headers: { "HX-Request": "true" } });
+    if (!answer.ok) throw new Error(answer.status);
+    const part = document.createElement("template");
+    part.innerHTML = await answer.text(); // Escaped by the server, from its own address.
+    withButtons(part.content);
+    fields.replaceWith(part.content);
+    offline(true)();
+  } catch {
+    fields.classList.remove("acting"); // What there was stays; the next opening asks again.
+    offline(false)();
+  }
 }, { capture: true });
 document.querySelectorAll(".record dl").forEach(withButtons);
 

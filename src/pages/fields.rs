@@ -12,6 +12,9 @@ use crate::search::{expr::Field, row::Row};
 /// Bytes of a value for which there are links: addresses have an end.
 pub const LINK_BYTES_MAX: usize = 2_000;
 
+/// Fields of one record for which there are links: each has the state of the list in it.
+const LINKED_MAX: usize = 100;
+
 /// The fields that can be filtered for, with their values: those of the row itself, then the leaves of its metadata.
 pub fn fields(row: &Row) -> Vec<(Field, String)> {
     let mut fields = vec![(Field::ResourceId, row.resource_id.clone())];
@@ -46,8 +49,11 @@ pub struct FieldLinks {
 
 /// All of a record's fields; `columns` are those that the list around it has.
 pub fn views(row: &Row, links: &Links, columns: &[Field]) -> Vec<FieldView> {
-    let mut views: Vec<FieldView> =
-        fields(row).iter().map(|(field, value)| FieldView::new(links, columns, field, value)).collect();
+    let mut views: Vec<FieldView> = fields(row)
+        .iter()
+        .enumerate()
+        .map(|(place, (field, value))| FieldView::new(links, columns, field, value, place < LINKED_MAX))
+        .collect();
     let plain =
         |name: &str, value: &str| FieldView { name: name.to_owned(), value: shown(value), links: None };
     views.extend(row.client_id.as_deref().map(|value| plain("clientId", value)));
@@ -56,8 +62,10 @@ pub fn views(row: &Row, links: &Links, columns: &[Field]) -> Vec<FieldView> {
 }
 
 impl FieldView {
-    fn new(links: &Links, columns: &[Field], field: &Field, value: &str) -> Self {
-        let is_linked = value.len() <= LINK_BYTES_MAX && !value.is_empty();
+    fn new(links: &Links, columns: &[Field], field: &Field, value: &str, may_link: bool) -> Self {
+        // A key without letters cannot be named in a search.
+        let has_name = !matches!(field, Field::Metadata(path) if path.is_empty());
+        let is_linked = may_link && has_name && value.len() <= LINK_BYTES_MAX && !value.is_empty();
         let can_be_column =
             *field != Field::ResourceId && !columns.contains(field) && columns.len() < COLUMNS_MAX;
         let field_links = is_linked.then(|| FieldLinks {

@@ -20,6 +20,7 @@ use super::{
     problem::Problem,
     reader,
     text::{grouped, shown},
+    views::describe::{Condition, conditions},
     when::{Form, Zone, show},
 };
 use crate::{
@@ -47,6 +48,8 @@ pub struct PatternsPage {
     pub fields: Vec<FieldView>,
     /// Parameters that the form keeps and does not show.
     pub hidden: Vec<(String, String)>,
+    /// The conditions among them.
+    pub also: Vec<Condition>,
     pub logs_href: String,
     pub outcome: Outcome,
 }
@@ -96,6 +99,9 @@ const FIELDS: [(&str, &str, &str, &str); 4] = [
     ("since", "new since", "a commit, or 2h", ""),
 ];
 
+/// Parameters that choose what is shown, not which records count.
+const NO_FILTERS: [&str; 4] = ["order", "limit", "budget", "asOf"];
+
 impl PatternsPage {
     fn new(
         pairs: &[(String, String)],
@@ -116,9 +122,12 @@ impl PatternsPage {
         let is_shown = |name: &str| FIELDS.iter().any(|field| field.0 == name);
         let is_wrong = |name: &str| fault.is_some_and(|fault| fault.field == name);
         let hidden = pairs.iter().filter(|(name, _)| !is_shown(name) && !is_wrong(name) && name != "new");
+        let filters = hidden.clone().filter(|(name, _)| !NO_FILTERS.contains(&name.as_str()));
+        let filters = params::encode(filters.map(|(name, value)| (name.as_str(), value.as_str())));
         Self {
             assets: Assets::get(),
             fields: fields.into(),
+            also: conditions(filters.strip_prefix('?').unwrap_or("")),
             hidden: hidden.cloned().collect(),
             logs_href: asked.map_or_else(|| "/".to_owned(), |asked| search(&asked.query)),
             outcome,
@@ -166,7 +175,7 @@ impl FoundView {
             let since = Some(Since(crate::search::filter::Match::Exact(commit.clone()).write()));
             LinkView {
                 label: shown(commit),
-                note: grouped(*count),
+                note: plural(*count, "record"),
                 is_current: asked.since == since,
                 href: here(&Asked { since, ..asked.clone() }),
             }

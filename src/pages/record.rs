@@ -74,7 +74,7 @@ impl RecordPage {
             metadata: row.metadata.as_ref().map_or_else(Vec::new, |text| json_lines::lines(text.get())),
             list_href: links.here(),
             trace_href: row.trace_id.as_deref().filter(|trace| !trace.is_empty()).map(links::trace),
-            context_href: links::context(&id, &[]),
+            context_href: format!("{}#{id}", links::context(&id, &[])),
             id,
         }
     }

@@ -31,7 +31,6 @@ use crate::search::{
     expr::Field,
     logged,
     params::Fault,
-    row::Row,
     trace::{
         Reach, Trace, asked_id, read,
         tree::{Extent, Span, grow},
@@ -147,21 +146,20 @@ impl TracePage {
     fn new(trace: &Trace, view: View, zone: Zone) -> Self {
         let lines = trace.lines();
         let spans = grow(&lines);
-        let axis = Axis::new(whole(&spans));
         let rows: Vec<Entry> = trace.rows.iter().map(|row| Entry::new(row, zone)).collect();
         let here = Links::to(links::is(&Field::TraceId, &trace.id));
-        let ends =
-            |row: Option<&Row>| row.map_or_else(String::new, |row| show(row.timestamp, zone, Form::Full));
+        let whole = whole(&spans);
+        let axis = Axis::new(whole);
         let busiest = busiest(trace);
         let lanes = Lanes::new(busiest.iter().map(|(name, _)| *name));
         Self {
             assets: Assets::get(),
             id: shown(&trace.id),
-            lasted: lasting(whole(&spans).to.0 - whole(&spans).from.0),
+            lasted: lasting(whole.to.0 - whole.from.0),
             spans_count: grouped(spans.len() as u64),
             logs_count: grouped(trace.rows.len() as u64),
-            from: ends(trace.rows.first()),
-            to: ends(trace.rows.last()),
+            from: show(whole.from, zone, Form::Full),
+            to: show(whole.to, zone, Form::Full),
             levels: levels(trace, &here),
             resources: resources(&busiest, &lanes, &here),
             resources_rest: busiest.len().saturating_sub(RESOURCES_MAX),

@@ -53,8 +53,6 @@ pub struct Session {
     /// When the search ends, whatever it has.
     pub deadline: Instant,
     begun: Instant,
-    /// None for what changes something: it may wait for the lock of another that waits for a turn.
-    quick_turns: Option<Arc<Semaphore>>,
     long_turns: Arc<Semaphore>,
     /// Held from the moment on in which the search is no quick one any more.
     long_turn: Option<OwnedSemaphorePermit>,
@@ -119,9 +117,7 @@ impl Session {
 
     /// The same, for statements that change something; [`Session::commit`] keeps it.
     pub async fn open_to_write(state: &State, deadline: Instant) -> Result<(Self, Snapshot), SearchError> {
-        let (mut session, snapshot) = Self::begin(state, deadline, BEGIN_TO_WRITE).await?;
-        session.quick_turns = None;
-        Ok((session, snapshot))
+        Self::begin(state, deadline, BEGIN_TO_WRITE).await
     }
 
     async fn begin(state: &State, deadline: Instant, begin: &str) -> Result<(Self, Snapshot), SearchError> {
@@ -129,7 +125,6 @@ impl Session {
             client: Some(state.pool.get().await?),
             deadline,
             begun: Instant::now(),
-            quick_turns: Some(state.quick_turns.clone()),
             long_turns: state.long_turns.clone(),
             long_turn: None,
             ran: None,
@@ -191,16 +186,9 @@ impl Session {
         statements: &[&Statement],
         timeout: Duration,
     ) -> Result<Vec<Vec<Row>>, Stopped> {
-        let timeout = timeout.max(TIME_MIN);
-        let _quick_turn = match &self.quick_turns {
-            Some(turns) if self.long_turn.is_none() => {
-                let turn = tokio::time::timeout(timeout, turns.acquire()).await;
-                Some(turn.map_err(|_| Stopped::TimedOut)?.expect("the semaphore is never closed"))
-            }
-            _ => None,
-        };
         let started = Instant::now();
         let client = self.client();
+        let timeout = timeout.max(TIME_MIN);
         let settings = format!("set local statement_timeout = {}", timeout.as_millis().clamp(1, 60_000));
         let run = async |statement: &Statement| {
             let typed: Vec<_> = statement.values.iter().map(|value| value.typed()).collect();

@@ -321,3 +321,33 @@ async fn a_search_is_cancelled_when_its_client_leaves() {
     eventually("the search is cancelled", seconds(3), stopped).await;
     assert_eq!(app.get("/api/logs").await.status, 200);
 }
+
+/// U+0000 is in no record, and no parameter can hold it: such an expression finds nothing, and is no error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expression_for_what_cannot_be_stored_finds_nothing() {
+    let app = TestApp::plan().ready().await;
+    app.post_json(&sample()).await.accepted(1);
+    app.wait_rows(1).await;
+    for regex in [r"abc\u0000", r"nomatch\U00000000", r"\x00"] {
+        let found = app.search(&[("regex", regex)]).await;
+        assert_eq!(found["logs"], json!([]), "{regex}: {found}");
+    }
+    app.finish().await;
+}
+
+/// An expression that takes for ever costs a later portion no more than the budget.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_ends_a_statement() {
+    let app = TestApp::plan().ready().await;
+    let slow = format!("evil {}ax", "ab".repeat(1_000));
+    let record = |n: usize| {
+        let (message, second) = if n < 40 { (slow.clone(), 1) } else { (format!("quick {n}"), 2) };
+        json!({"level": "info", "message": message, "resourceId": "r", "timestamp": format!("2026-01-02T03:04:0{second}.{n:06}Z")})
+    };
+    app.post(NDJSON, ndjson((0..4_000).map(record)), &[]).await.accepted(4_000);
+    app.wait_rows(4_000).await;
+    let found = app.search(&[("regex", r"^evil (.*)(.*)(.*)\1\2\3x"), ("budget", "1s")]).await;
+    assert_eq!((&found["stats"]["complete"], &found["logs"]), (&json!(false), &json!([])), "{found}");
+    assert!(found["stats"]["ms"].as_f64().unwrap() < 8_000.0, "ended by the statement's own limit: {found}");
+    app.finish().await;
+}

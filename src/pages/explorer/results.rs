@@ -43,11 +43,21 @@ fn exports(view: &View, as_of: &AsOf) -> Vec<(&'static str, String)> {
     let kept = |(name, _): &(String, String)| !["limit", "asOf"].contains(&name.as_str());
     let params: Vec<(String, String)> = view.query.params().into_iter().filter(kept).collect();
     let as_of = as_of.to_string();
-    let address = |format| {
+    // A CSV has every field of its own; a comma would part the name of another one.
+    let columns: Vec<String> = view
+        .columns
+        .iter()
+        .map(name)
+        .filter(|name| name.starts_with("metadata.") && !name.contains(','))
+        .collect();
+    let columns = (!columns.is_empty()).then(|| ("columns", columns.join(",")));
+    let address = |format, columns: Option<&(&'static str, String)>| {
         let params = params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        format!("/api/export{}", params::encode(params.chain([("asOf", as_of.as_str()), ("format", format)])))
+        let more = columns.map(|(name, value)| (*name, value.as_str()));
+        let params = params.chain([("asOf", as_of.as_str()), ("format", format)]).chain(more);
+        format!("/api/export{}", params::encode(params))
     };
-    vec![("NDJSON", address("ndjson")), ("CSV", address("csv"))]
+    vec![("NDJSON", address("ndjson", None)), ("CSV", address("csv", columns.as_ref()))]
 }
 
 fn patterns_href(view: &View) -> String {

@@ -11,7 +11,8 @@ pub(super) fn certain(literals: &Literals) -> Option<Literals> {
     match literals {
         // Of other letters `lower` under collation "C" changes none, and a pattern may mean them in any case.
         Literals::Text(text) => {
-            let is_fit = text.is_ascii() && text.len() >= BYTES_MIN;
+            // U+0000 is in no text, and in no parameter either.
+            let is_fit = text.is_ascii() && !text.contains('\0') && text.len() >= BYTES_MIN;
             is_fit.then(|| Literals::Text(text.to_ascii_lowercase()))
         }
         Literals::All(parts) => {
@@ -50,6 +51,7 @@ mod tests {
             ("(refused|no) by", Some(text(" by"))),
             ("[0-9]+", None),
             ("ab", None),
+            (r"abc\u0000", None),
             ("Ärger", None),
         ] {
             let seen = certain(&literals(pattern));

@@ -49,6 +49,27 @@ async fn columns_wrap_and_sql_without_scripts() {
     columns(Scripts::Off).await;
 }
 
+/// A record that is gone when its row is opened: what the list has of it stays, and the page says that there was no answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_keeps_its_fields_when_the_server_has_none() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    browser.goto(&format!("{}/?limit=2", app.url)).await;
+    let link = "document.querySelector('.row .acts a')";
+    let real = browser.script(&format!("return {link}.getAttribute('href')")).await;
+    browser.script(&format!("{link}.href = '/logs/019b7d9a-0000-7000-8000-000000000000'")).await;
+    browser.click(".row summary").await;
+    browser.find("#offline:not([hidden])").await;
+    assert!(browser.texts(".row:first-child dl").await[0].contains("span-119"));
+    browser.script(&format!("{link}.href = {real}")).await;
+    browser.click(".row summary").await;
+    browser.click(".row summary").await;
+    browser.find(".row:first-child dl .copy").await;
+    assert_eq!(browser.count("#offline:not([hidden])").await, 0);
+    browser.close().await;
+    app.finish().await;
+}
+
 /// With scripts, older rows come below those that are read; nothing moves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn older_rows_are_added() {
