@@ -231,12 +231,7 @@ impl Search<'_> {
                 Err(stopped) => return self.stopped(stopped, frontier),
             };
             // 2. Their hits.
-            // Who has something to answer does so in time; a first portion has all the time there is.
-            let end = match frontier.and_then(|at| self.certain_up_to(at)) {
-                Some(_) => self.due.saturating_duration_since(Instant::now()).min(session.time_left()),
-                None => session.time_left(),
-            };
-            match self.read(session, portion, wanted, end).await {
+            match self.read(session, portion, wanted).await {
                 Ok(()) => {}
                 Err(stopped) => return self.stopped(stopped, frontier),
             }
@@ -246,13 +241,7 @@ impl Search<'_> {
     }
 
     /// Reads a portion and keeps the nearest hits.
-    async fn read(
-        &mut self,
-        session: &mut Session,
-        portion: Portion,
-        wanted: usize,
-        timeout: Duration,
-    ) -> Result<(), Stopped> {
+    async fn read(&mut self, session: &mut Session, portion: Portion, wanted: usize) -> Result<(), Stopped> {
         self.rows_read += portion.rows;
         let count = portion.count_open();
         let reading = Reading {
@@ -267,7 +256,7 @@ impl Search<'_> {
             bytes: PAGE_BYTES_MAX,
         };
         let hits = sql::hits(&self.expr, &reading);
-        let (rows, open) = session.with_count(&hits, count.as_ref(), timeout).await?;
+        let (rows, open) = session.with_count(&hits, count.as_ref(), session.time_left()).await?;
         self.rows_read += open;
         let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get("hits"))?;
         let hits = rows.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?;

@@ -63,6 +63,19 @@ async fn holds(state: &str, app: &TestApp, door: &Door, searches: usize) -> Ledg
     ledger
 }
 
+/// Posts while the process is killed; returns the one that takes its place.
+async fn killed_meanwhile(mut app: TestApp, door: &Door, dice: &mut Dice) -> TestApp {
+    let again = app.plan_again();
+    let killing = async {
+        door.under_way().await;
+        app.kill9();
+        let next = again.ready().await;
+        door.moves_to(&next);
+        next
+    };
+    tokio::join!(door.post(dice, 500), killing).1
+}
+
 /// Batches of all sizes by several posters; broken COMMITs, cut connections, writers that are ended in mid-COPY, kill -9, two
 /// processes on the same leaves, an orderly stop: the answers are true in each state.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,16 +117,7 @@ async fn every_state_answers_the_truth() {
     assert!(ended > 0, "writers were ended");
     holds("writers ended", &app, &door, 200).await;
 
-    let again = app.plan_again();
-    let killing = async {
-        door.under_way().await;
-        app.kill9();
-        let next = again.ready().await;
-        door.moves_to(&next);
-        next
-    };
-    let (_, next) = tokio::join!(door.post(&mut dice, 500), killing);
-    app = next;
+    app = killed_meanwhile(app, &door, &mut dice).await;
     holds("killed", &app, &door, 200).await;
 
     let other = app.plan_again().ready().await;
@@ -155,16 +159,7 @@ async fn every_state_answers_the_truth_through_kafka() {
     }
     hold("through Kafka, commits lost", &app, 150).await;
 
-    let again = app.plan_again();
-    let killing = async {
-        door.under_way().await;
-        app.kill9();
-        let next = again.ready().await;
-        door.moves_to(&next);
-        next
-    };
-    let (_, next) = tokio::join!(door.post(&mut dice, 500), killing);
-    app = next;
+    app = killed_meanwhile(app, &door, &mut dice).await;
     hold("through Kafka, killed", &app, 150).await;
 
     let other = app.plan_again().ready().await;
