@@ -29,13 +29,15 @@ use super::{
     session::{Session, Stopped},
     sql::{self, Reading},
     statement::{Statement, Value},
-    walk::{Aim, Portion, Walk},
+    walk::{Aim, Portion, Walk, count_open},
 };
 use crate::record::Timestamp;
 
 /// Units of the first portion of a walk, and of the largest: 65,536 rows take about 80 ms to filter by a substring.
 pub(super) const UNITS_FIRST: usize = 64;
 pub(super) const UNITS_MAX: usize = 2_048;
+/// Leaves of one statement.
+const LEAVES_MAX: usize = 8;
 /// How long a search that is not quick waits for others like it, if it has something to answer; meanwhile it keeps a quick one waiting.
 const LONG_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Rows that a search reads unless it was given a budget of its own, whatever the time: 10 ms on an idle core.
@@ -201,7 +203,7 @@ impl Search<'_> {
     async fn run(&mut self, session: &mut Session, walk: &mut Walk<'_>) -> Result<End, SearchError> {
         check_regexes(session, &self.expr).await?;
         let wanted = self.query.limit + 1;
-        let mut units_max = UNITS_FIRST;
+        let (mut units_max, mut units_read) = (UNITS_FIRST, 0);
         loop {
             // 1. The next units; or the end, if none of them can hold a nearer row than the last of a full page.
             let frontier = walk.frontier();
@@ -222,16 +224,24 @@ impl Search<'_> {
                 return Err(SearchError::Busy { retry_after: Duration::from_secs(5) });
             }
             let started = Instant::now();
-            let portion = match walk.next(session, units_max).await {
-                Ok(Some(portion)) => portion,
-                Ok(None) if self.cut.is_some() => return Ok(End::Full),
-                Ok(None) => {
-                    return Ok(if self.hits.len() > self.query.limit { End::Full } else { End::Exhausted });
+            let units_wanted = match self.last_of_page(wanted) {
+                Some(last) => {
+                    walk.only_up_to(last);
+                    units_max
                 }
+                None => units_max.min(units_to_fill(wanted, self.hits.len(), units_read)),
+            };
+            let portions = match walk.next_of_leaves(session, units_wanted, LEAVES_MAX).await {
+                Ok(portions) => portions,
                 Err(stopped) => return self.stopped(stopped, frontier),
             };
+            if portions.is_empty() {
+                let is_full = self.last_of_page(wanted).is_some() || self.hits.len() > self.query.limit;
+                return Ok(if is_full { End::Full } else { End::Exhausted });
+            }
+            units_read += portions.iter().map(|portion| portion.units.len()).sum::<usize>();
             // 2. Their hits.
-            match self.read(session, portion, wanted).await {
+            match self.read(session, portions, wanted).await {
                 Ok(()) => {}
                 Err(stopped) => return self.stopped(stopped, frontier),
             }
@@ -240,13 +250,18 @@ impl Search<'_> {
         }
     }
 
-    /// Reads a portion and keeps the nearest hits.
-    async fn read(&mut self, session: &mut Session, portion: Portion, wanted: usize) -> Result<(), Stopped> {
-        self.rows_read += portion.rows;
-        let count = portion.count_open();
+    /// Reads portions and keeps the nearest hits.
+    async fn read(
+        &mut self,
+        session: &mut Session,
+        portions: Vec<Portion>,
+        wanted: usize,
+    ) -> Result<(), Stopped> {
+        self.rows_read += portions.iter().map(|portion| portion.rows).sum::<u64>();
+        let count = count_open(&portions);
+        let place = |portion: Portion| (portion.leaf.name.clone(), portion.units);
         let reading = Reading {
-            leaf: portion.leaf.name.clone(),
-            units: portion.units,
+            places: portions.into_iter().map(place).collect(),
             from: self.from,
             to: self.to,
             after: self.start,
@@ -298,16 +313,20 @@ impl Search<'_> {
         }
     }
 
-    /// Whether no row that was not read can be nearer than the last one of the page.
-    fn is_full(&self, wanted: usize, frontier: Option<Timestamp>) -> bool {
+    /// When the last row of the page is, if there is a page full of them; what is farther does not matter.
+    fn last_of_page(&self, wanted: usize) -> Option<Timestamp> {
         let is_long = self.hits.len() >= wanted || self.cut.is_some();
         let last = self.hits.get(self.query.limit - 1).or(self.hits.last());
-        let (Some(last), Some(frontier)) = (last, frontier) else { return false };
-        is_long
-            && match self.direction {
-                Direction::Older => frontier < last.timestamp,
-                Direction::Newer => frontier > last.timestamp,
-            }
+        last.filter(|_| is_long).map(|row| row.timestamp)
+    }
+
+    /// Whether no row that was not read can be nearer than the last one of the page.
+    fn is_full(&self, wanted: usize, frontier: Option<Timestamp>) -> bool {
+        let (Some(last), Some(frontier)) = (self.last_of_page(wanted), frontier) else { return false };
+        match self.direction {
+            Direction::Older => frontier < last,
+            Direction::Newer => frontier > last,
+        }
     }
 
     /// The place up to which everything has been read; None if that is where the search began.
@@ -349,6 +368,15 @@ fn is_before(direction: Direction, one: Position, other: Position) -> bool {
         Direction::Older => one > other,
         Direction::Newer => one < other,
     }
+}
+
+/// How many units more should fill a page, going by those that were read; a few more, because they differ.
+fn units_to_fill(wanted: usize, hits: usize, units_read: usize) -> usize {
+    if hits == 0 {
+        return UNITS_MAX;
+    }
+    let missing = wanted.saturating_sub(hits);
+    (units_read * missing * 5 / (hits * 4)).clamp(UNITS_FIRST / 2, UNITS_MAX)
 }
 
 /// Twice as much while portions are quick, half when they are slow, and not more than what should fit into the rest of the time.

@@ -14,9 +14,8 @@ use crate::record::Timestamp;
 /// Where hits may be and what is wanted of them.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// Name of the table.
-    pub leaf: String,
-    pub units: Vec<i32>,
+    /// Units of each leaf, which is the name of a table.
+    pub places: Vec<(String, Vec<i32>)>,
     /// Inclusive.
     pub from: Timestamp,
     /// Exclusive.
@@ -70,8 +69,8 @@ impl Builder {
         format!("stored_before(s.xmin, {as_of}::text::pg_snapshot, {now})")
     }
 
-    fn place(&mut self, reading: &Reading) -> String {
-        let units = self.bind(Value::Numbers(reading.units.clone()));
+    /// Values that all places of a reading have in common, and the condition that they make in each of them, by its units.
+    fn within(&mut self, reading: &Reading) -> impl Fn(&str) -> String + use<> {
         let from = self.bind(Value::Time(reading.from));
         let to = self.bind(Value::Time(reading.to));
         let at = self.bind(Value::Time(reading.after.timestamp));
@@ -80,7 +79,7 @@ impl Builder {
             Direction::Older => "<",
             Direction::Newer => ">",
         };
-        format!("{} and (s.timestamp, s.id) {compare} ({at}, {id})", rows_of(&units, &from, &to))
+        move |units| format!("{} and (s.timestamp, s.id) {compare} ({at}, {id})", rows_of(units, &from, &to))
     }
 }
 
@@ -89,11 +88,26 @@ impl Builder {
 pub fn hits(expr: &Expr, reading: &Reading) -> Statement {
     let mut builder = Builder::default();
     let order = order(reading.direction);
-    let place = builder.place(reading);
+    let within = builder.within(reading);
     let conditions = builder.predicate(expr);
     let stored = builder.stored(reading.stored.as_ref());
     let hits = builder.bind(Value::Count(reading.hits));
     let bytes = builder.bind(Value::Count(reading.bytes));
+    let places = reading.places.iter().map(|(leaf, units)| {
+        let units = builder.bind(Value::Numbers(units.clone()));
+        let place = within(&units);
+        format!(
+            "(
+      select {COLUMNS}
+      from \"{leaf}\" s
+      where {place}
+        and {stored}
+        and {conditions}
+      offset 0
+    )"
+        )
+    });
+    let places = places.collect::<Vec<_>>().join(" union all ");
     let text = format!(
         "\
 select timestamp, id, level, resource_id, trace_id, span_id, \"commit\", message, metadata::jsonb::text as metadata, hits,
@@ -102,14 +116,7 @@ from (
   select h.*, count(*) over () as hits, {size} as bytes_before
   from (
     select {COLUMNS}
-    from (
-      select {COLUMNS}
-      from \"{leaf}\" s
-      where {place}
-        and {stored}
-        and {conditions}
-      offset 0
-    ) f
+    from ({places}) f
     order by {order}
     limit {hits}
   ) h
@@ -117,15 +124,19 @@ from (
 where bytes_before < {bytes}
 order by {order}",
         size = size_before(order),
-        leaf = reading.leaf,
     );
     Statement { text, values: builder.values }
 }
 
-/// How many rows some units of a leaf have.
-pub fn count_rows(leaf: &str, units: Vec<i32>) -> Statement {
-    let text = format!("select count(*) from \"{leaf}\" where block = any ($1)");
-    Statement { text, values: vec![Value::Numbers(units)] }
+/// How many rows some units of some leaves have.
+pub fn count_rows(places: Vec<(&str, Vec<i32>)>) -> Statement {
+    let mut builder = Builder::default();
+    let counts = places.into_iter().map(|(leaf, units)| {
+        let units = builder.bind(Value::Numbers(units));
+        format!("(select count(*) from \"{leaf}\" where block = any ({units}))")
+    });
+    let text = format!("select {}", counts.collect::<Vec<_>>().join(" + "));
+    Statement { text, values: builder.values }
 }
 
 /// The number that such a statement gives.
@@ -197,8 +208,7 @@ mod tests {
         #[test]
         fn every_value_has_a_name_in_the_text(expr in an_expr(), as_of in option::of(an_as_of())) {
             let reading = Reading {
-                leaf: "records_20260101t000000".into(),
-                units: vec![1, 2],
+                places: vec![("records_20260101t000000".into(), vec![1, 2]), ("records_2026".into(), vec![3])],
                 from: Timestamp(0),
                 to: Timestamp(1),
                 after: Position { timestamp: Timestamp(1), id: Uuid::nil() },

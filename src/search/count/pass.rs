@@ -1,7 +1,10 @@
 //! One pass over everything that may be a hit. In: a time range and the statement to run for each portion of units. Out: the rows of those
 //! statements, newest units first, and how far back everything has been looked at when the time was up.
 
-use std::time::{Duration, Instant};
+use std::{
+    slice,
+    time::{Duration, Instant},
+};
 
 use super::{Counting, Is, Range, sql};
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
         need::need,
         session::Stopped,
         statement::Statement,
-        walk::{Aim, Portion, Walk},
+        walk::{Aim, Portion, Walk, count_open},
     },
 };
 
@@ -85,7 +88,7 @@ impl Counting<'_> {
         range: Range,
         statement: &impl Fn(&sql::Place<'_>) -> Statement,
     ) -> Result<Vec<tokio_postgres::Row>, Stopped> {
-        let count = portion.count_open();
+        let count = count_open(slice::from_ref(&portion));
         let Portion { leaf, units, rows, .. } = portion;
         let stored = self.snapshot.stored.as_ref();
         let statement = statement(&sql::Place { leaf: &leaf.name, units, range, stored });
