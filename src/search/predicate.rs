@@ -51,6 +51,7 @@ impl Builder {
     fn test(&mut self, test: &Test) -> String {
         match test {
             Test::Contains(text) => match fold::substring(text) {
+                Substring::Exact(text) => format!("strpos(s.message, {}) > 0", self.text(text)),
                 Substring::Like(pattern) => format!("s.message ilike {}", self.text(pattern)),
                 Substring::Regex(pattern) => format!("s.message ~ {}", self.text(pattern)),
             },
@@ -217,7 +218,7 @@ mod tests {
     fn conditions_of_each_kind() {
         let filter = Filter {
             levels: vec![crate::record::Level::Error],
-            message: Some("100%_\\".into()),
+            message: Some("100% a_b\\".into()),
             regex: Some("a+".into()),
             resource_id: Some(Match::Prefix("server-".into())),
             commit: Some(Match::Exact("5e5342f".into())),
@@ -244,7 +245,7 @@ mod tests {
                 "Levels([5])",
                 r#"Text("server-")"#,
                 r#"Text("5e5342f")"#,
-                r#"Text("%100\\%\\_\\\\%")"#,
+                r#"Text("%100\\% a\\_b\\\\%")"#,
                 r#"Text("a+")"#,
                 r#"Text("7")"#,
                 r#"Text("7")"#,
@@ -262,6 +263,7 @@ mod tests {
     #[test]
     fn conditions_of_the_query_line() {
         for (line, text) in [
+            ("10.0.0.7", "strpos(s.message, $1) > 0"),
             ("a -b", "s.message ilike $1\n    and (s.message ilike $2) is not true"),
             ("a b or c", "((s.message ilike $1 and s.message ilike $2) or s.message ilike $3)"),
             ("-(a /b/)", "((s.message ilike $1 and s.message ~ $2)) is not true"),
