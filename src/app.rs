@@ -35,7 +35,7 @@ use crate::{
         direct::{self, DirectReceiver},
         kafka::{self, KafkaQueue},
     },
-    search::tail::Feed,
+    search::{self, tail::Feed},
     writer::{self, consumer::ConsumerThread, leaves::Leaves, store::Shared, store::Store},
 };
 
@@ -75,6 +75,8 @@ pub struct App {
     door: web::Data<ingest::State>,
     feed: web::Data<Feed>,
     writer: Writer,
+    /// What keeps the searches up to date.
+    ahead: Option<JoinHandle<()>>,
     postgres: Option<PrivatePostgres>,
 }
 
@@ -109,15 +111,19 @@ impl App {
         let in_flight = Arc::new(AtomicUsize::new(0));
         let rooms = Rooms::new(&config, &database, queue, &health, &metrics);
         let (door, feed) = (rooms.door.clone(), rooms.feed.clone());
+        let ahead = config.roles.query.then(|| tokio::spawn(search::ahead::run(rooms.search.clone())));
         let (server, serving) = serve(socket, rooms, in_flight.clone())?;
         let psql = postgres.as_ref().map(PrivatePostgres::psql);
-        Ok(Self { address, psql, health, in_flight, server, serving, door, feed, writer, postgres })
+        Ok(Self { address, psql, health, in_flight, server, serving, door, feed, writer, ahead, postgres })
     }
 
     /// Returns when everything is stopped and everything taken is stored or answered.
     pub async fn stop(mut self) {
         self.health.report(Trouble::Stopping, "the process is stopping");
         self.feed.end();
+        if let Some(ahead) = self.ahead.take() {
+            ahead.abort();
+        }
         if let Some(postgres) = &self.postgres {
             // What is written now need not be written when Postgres shuts down; all of it stays within the 30 s of the contract.
             let config = postgres.config();

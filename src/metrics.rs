@@ -52,6 +52,7 @@ pub struct Metrics {
     pub consumer_lag: Family<Partition, GaugeI>,
     pub halted_partitions: GaugeI,
     pub unsealed_blocks: GaugeI,
+    pub blocks_in_memory: GaugeI,
     pub leaves: GaugeI,
     pub stored_bytes: GaugeI,
     pub dropped_leaves: CounterU,
@@ -85,6 +86,11 @@ impl Metrics {
         let unsealed_blocks = series!(
             "unsealed_blocks",
             "Blocks with a signature of their own, as this process saw them last",
+            GaugeI::default()
+        );
+        let blocks_in_memory = series!(
+            "blocks_in_memory",
+            "Signatures that are not sealed and that this process keeps to search them, 8 KiB each",
             GaugeI::default()
         );
         let queued_bytes =
@@ -135,6 +141,7 @@ impl Metrics {
             replaced_nuls,
             queued_bytes,
             unsealed_blocks,
+            blocks_in_memory,
             body_bytes_in_flight,
             stored_records,
             repeated_records,

@@ -33,7 +33,7 @@ const DOOR_POOL_SIZE: usize = 4;
 pub(super) struct Rooms {
     config: Config,
     pub(super) door: web::Data<ingest::State>,
-    search: web::Data<search::State>,
+    pub(super) search: web::Data<search::State>,
     delete: web::Data<search::delete::Access>,
     pub(super) feed: web::Data<Feed>,
     health: web::Data<health::State>,

@@ -116,6 +116,12 @@ join signatures s using (leaf, block)";
 const OPEN: &str = "select leaf, block, level from open_blocks";
 
 impl Snapshot {
+    /// Blocks whose signatures are in memory.
+    pub fn blocks_in_memory(&self) -> usize {
+        let chunks = self.leaves.iter().flat_map(|leaf| &leaf.chunks);
+        chunks.map(|chunk| chunk.blocks.iter().flatten().count()).sum()
+    }
+
     /// Of what has a signature only these blocks, by leaf, and these groups; open blocks stay. For who knows that nothing else matters.
     pub fn narrowed(&self, blocks: &HashMap<i32, HashSet<i32>>, groups: &HashSet<(i32, i32)>) -> Self {
         let none = HashSet::new();

@@ -217,3 +217,17 @@ async fn what_was_joined_twice_between_two_searches_is_found_once() {
     }
     searcher.stop().await;
 }
+
+/// So that the first search after a load or a restart is as quick as the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_learns_the_index_before_it_is_asked() {
+    let database = signed().await;
+    let app = TestApp::plan().database(&database).roles("query").ready().await;
+    eventually("twelve signatures in memory", seconds(20), async || {
+        (app.metric("log_ingestor_blocks_in_memory").await == 12).then_some(())
+    })
+    .await;
+    let metrics = app.metrics().await;
+    assert!(metrics.keys().all(|name| !name.starts_with("log_ingestor_searches_total")), "nobody has asked");
+    app.finish_rows(2_400).await;
+}
