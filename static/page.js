@@ -106,7 +106,7 @@ const withButtons = (fields) => {
 };
 addEventListener("toggle", async (event) => {
   const record = event.target;
-  const fields = record.open && record.matches(".row > details") && record.querySelector("dl:not(.acting)");
+  const fields = record.open && record.matches(".row > details") && record.querySelector("pre.plain:not(.acting)");
   if (!fields) return;
   fields.classList.add("acting");
   try {

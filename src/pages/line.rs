@@ -17,6 +17,8 @@ const LINE_CHARS_MAX: usize = 600;
 /// Fields that a list shows, and the bytes of one.
 const FIELDS_MAX: usize = 100;
 const VALUE_BYTES_MAX: usize = 4 << 10;
+/// Characters up to which names make their column wider.
+const NAME_CHARS_MAX: usize = 32;
 
 /// What a list needs to know beside its rows.
 pub struct List<'a> {
@@ -41,8 +43,8 @@ pub struct Line {
     pub message: Vec<Block>,
     /// Bytes of the message that are not shown.
     pub message_rest: usize,
-    /// Names and values.
-    pub fields: Vec<(String, String)>,
+    /// A line for each, name and value: twenty tags less than a list of them, in each of hundreds of rows.
+    pub fields: String,
     /// Fields that are not shown, or not whole.
     pub fields_rest: usize,
     pub trace_href: Option<String>,
@@ -77,11 +79,21 @@ impl Line {
             message: blocks(&row.message[..cut]),
             message_rest: row.message.len() - cut,
             fields_rest: all.len() - fitting.len(),
-            fields: shown_fields,
+            fields: lines(&shown_fields),
             trace_href: row.trace_id.as_deref().map(links::trace),
             id,
         }
     }
+}
+
+/// Names and values in two columns; what a value has after its first line stands below it.
+fn lines(fields: &[(String, String)]) -> String {
+    let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(NAME_CHARS_MAX);
+    let line = |(name, value): &(String, String)| {
+        let value = value.replace('\n', &format!("\n{:width$}  ", ""));
+        format!("{name:width$}  {value}\n")
+    };
+    fields.iter().map(line).collect()
 }
 
 impl Cell {
@@ -89,5 +101,26 @@ impl Cell {
         let value = value_of(fields, column);
         let href = value.filter(|value| value.len() <= LINK_BYTES_MAX).map(|v| links.only_value(column, v));
         Self { text: shown(value.unwrap_or("")).chars().take(200).collect(), href }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lines;
+
+    #[test]
+    fn a_value_stays_beside_its_name() {
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let fields = [field("traceId", "a"), field("metadata.stack", "at x\ntraceId  b"), field("no", "1")];
+        let text = "\
+traceId         a
+metadata.stack  at x
+                traceId  b
+no              1
+";
+        assert_eq!(lines(&fields), text);
+        let long = "n".repeat(40);
+        assert_eq!(lines(&[field(&long, "1"), field("b", "2")]), format!("{long}  1\n{:32}  2\n", "b"));
+        assert_eq!(lines(&[]), "");
     }
 }

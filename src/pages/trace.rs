@@ -13,7 +13,7 @@ use askama::Template;
 use self::{
     axis::{Axis, Mark, lasting},
     lanes::Lanes,
-    waterfall::{Item, items},
+    waterfall::{Item, Waterfall, items},
 };
 use super::{
     answer::{self, Parts},
@@ -31,6 +31,7 @@ use crate::search::{
     expr::Field,
     logged,
     params::Fault,
+    row::Row,
     trace::{
         Reach, Trace, asked_id, read,
         tree::{Extent, Span, grow},
@@ -146,7 +147,6 @@ impl TracePage {
     fn new(trace: &Trace, view: View, zone: Zone) -> Self {
         let lines = trace.lines();
         let spans = grow(&lines);
-        let rows: Vec<Entry> = trace.rows.iter().map(|row| Entry::new(row, zone)).collect();
         let here = Links::to(links::is(&Field::TraceId, &trace.id));
         let whole = whole(&spans);
         let axis = Axis::new(whole);
@@ -171,9 +171,10 @@ impl TracePage {
             json_href: format!("/api{}", links::trace(&trace.id)),
             body: match view {
                 View::Spans => {
-                    Body::Spans { marks: axis.marks(), items: items(trace, &spans, &axis, &lanes, rows) }
+                    let waterfall = Waterfall { trace, axis: &axis, lanes: &lanes, zone };
+                    Body::Spans { marks: axis.marks(), items: items(&waterfall, &spans) }
                 }
-                View::Logs => Body::Logs(timed(trace, &axis, rows)),
+                View::Logs => Body::Logs(timed(trace, &axis, zone)),
             },
         }
     }
@@ -239,10 +240,8 @@ fn rest(trace: &Trace, here: &Links, zone: Zone) -> Option<Rest> {
     Some(Rest { text, href: here.with("cursor", &cursor.write()) })
 }
 
-fn timed(trace: &Trace, axis: &Axis, rows: Vec<Entry>) -> Vec<Vec<Timed>> {
+fn timed(trace: &Trace, axis: &Axis, zone: Zone) -> Vec<Vec<Timed>> {
     let after = |at| format!("+{}", lasting(axis.after(at)));
-    let mut timed =
-        rows.into_iter().zip(&trace.rows).map(|(row, record)| Timed { after: after(record.timestamp), row });
-    let pieces = trace.rows.len().div_ceil(PIECE);
-    (0..pieces).map(|_| timed.by_ref().take(PIECE).collect()).collect()
+    let timed = |row: &Row| Timed { after: after(row.timestamp), row: Entry::new(row, zone) };
+    trace.rows.chunks(PIECE).map(|piece| piece.iter().map(timed).collect()).collect()
 }

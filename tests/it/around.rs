@@ -63,6 +63,12 @@ fn lines(page: &str) -> Vec<String> {
     page.split("<li class=\"").skip(1).filter_map(line).collect()
 }
 
+/// The logs that the spans of a page say to have.
+fn logs_counted(page: &str) -> usize {
+    let count = |piece: &str| piece.split_once(" log")?.0.rsplit(' ').next()?.parse::<usize>().ok();
+    page.split("<span class=\"numbers\">").skip(1).map(|piece| count(piece).expect("a number of logs")).sum()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trace_is_told_by_its_records() {
     let app = TestApp::plan().ready().await;
@@ -242,10 +248,28 @@ async fn ten_thousand_logs_of_a_trace() {
         let took = started.elapsed();
         let page = app.get(&path).await;
         println!("{view}: {took:?}, {} KiB, {} KiB packed", page.body.len() >> 10, packed >> 10);
-        let found = lines(&page.text());
-        assert_eq!(found.len(), 10_000, "{view}: no log twice");
-        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), wanted);
-        assert!(!page.text().contains("of more"));
+        let text = page.text();
+        assert!(!text.contains("of more"));
+        let found = lines(&text);
+        let distinct: BTreeSet<String> = found.iter().cloned().collect();
+        assert_eq!(distinct.len(), found.len(), "{view}: no log twice");
+        if view == "logs" {
+            assert_eq!(distinct, wanted);
+            continue;
+        }
+        // Those of folded spans are counted, and somewhere else.
+        let folded = text.split("<li class=\"deeper\">").skip(1);
+        let folded: String = folded.filter_map(|piece| piece.split("</ol></details></li>").next()).collect();
+        assert!(folded.contains("are not on this page, because it has so many"));
+        assert!(distinct.is_subset(&wanted) && lines(&folded).is_empty());
+        assert_eq!(logs_counted(&text), 10_000);
+        assert_eq!(logs_counted(&folded), 10_000 - found.len());
+        let search = folded.split("<a href=\"").find(|link| link.contains("search its logs")).unwrap();
+        let search = search.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
+        let logs = app.get(&search).await.text();
+        let expected = 10_000 / 700;
+        let rows = logs.matches("<li class=\"row ").count();
+        assert!((expected..=expected + 1).contains(&rows), "{rows} rows at {search}");
     }
     all.extend(stored(&app, vec![big(10_000)]).await);
     app.wait_rows(10_001).await;

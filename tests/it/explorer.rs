@@ -67,7 +67,7 @@ async fn open_all(browser: &Browser) {
 
 /// Waits for what comes when a row of the list is opened.
 async fn has_opened(browser: &Browser) {
-    let left = "return document.querySelectorAll('.row details[open] dl:not(:has(.copy))').length";
+    let left = "return document.querySelectorAll('.row details[open] .plain').length";
     let is_there = async || (browser.script(left).await == 0).then_some(());
     eventually("what can be done with fields", seconds(20), is_there).await;
 }

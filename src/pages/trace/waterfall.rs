@@ -1,5 +1,6 @@
 //! Spans as rows under a time axis. In: a trace and its spans. Out: structs that the template only branches and loops over. The page stays
-//! readable and quick with thousands of spans: what is deep, and roots beyond a number, lie folded; near records share a tick. Pure.
+//! readable and quick with thousands of spans: what is deep, and roots beyond a number, lie folded, in a large trace without their logs;
+//! near records share a tick. Pure.
 
 use super::{
     axis::{Axis, Bar, lasting},
@@ -10,6 +11,7 @@ use crate::{
         entry::Entry,
         links::{Links, is},
         text::shown,
+        when::Zone,
     },
     search::{
         expr::{Expr, Field},
@@ -23,6 +25,8 @@ use crate::{
 
 /// Spans that are not folded.
 const OPEN_MAX: usize = 300;
+/// In a trace with more logs than this, those of folded spans are not on the page, but behind a link.
+const FOLDED_LOGS_MAX: usize = 2_000;
 /// Ticks on a bar as long as the axis.
 const SLOTS: usize = 200;
 /// Deeper spans are not indented further.
@@ -40,6 +44,8 @@ pub enum Item {
 pub struct Folded {
     pub label: String,
     pub errors: usize,
+    /// Their logs are not on the page.
+    pub is_bare: bool,
     pub spans: Vec<SpanView>,
 }
 
@@ -61,6 +67,8 @@ pub struct SpanView {
     pub errors: usize,
     /// The search for its records.
     pub href: Option<String>,
+    pub logs: usize,
+    /// Empty if it is bare.
     pub lines: Vec<Entry>,
 }
 
@@ -72,22 +80,24 @@ pub struct Tick {
     pub title: String,
 }
 
-/// The rows of the waterfall; `lines` are the records, which each of them takes its own from.
-pub fn items(
-    trace: &Trace,
-    spans: &[Span<'_>],
-    axis: &Axis,
-    lanes: &Lanes<'_>,
-    lines: Vec<Entry>,
-) -> Vec<Item> {
+/// What the rows of a waterfall have in common.
+pub struct Waterfall<'a> {
+    pub trace: &'a Trace,
+    pub axis: &'a Axis,
+    pub lanes: &'a Lanes<'a>,
+    pub zone: Zone,
+}
+
+/// The rows of the waterfall.
+pub fn items(waterfall: &Waterfall<'_>, spans: &[Span<'_>]) -> Vec<Item> {
     let depth_max = depth_max(spans);
-    let mut lines: Vec<Option<Entry>> = lines.into_iter().map(Some).collect();
+    let is_bare = waterfall.trace.rows.len() > FOLDED_LOGS_MAX;
     let mut items: Vec<Item> = Vec::new();
     let mut open = 0;
     for span in spans {
         let parent = span.parent.and_then(|parent| spans[parent].id);
-        let view = SpanView::new(trace, span, parent, axis, lanes, &mut lines);
         let is_open = span.depth <= depth_max && open < OPEN_MAX;
+        let view = SpanView::new(waterfall, span, parent, !is_open && is_bare);
         match items.last_mut() {
             _ if is_open => {
                 open += 1;
@@ -95,7 +105,7 @@ pub fn items(
             }
             Some(Item::Folded(folded)) => folded.add(view),
             _ => {
-                let mut folded = Folded { label: String::new(), errors: 0, spans: Vec::new() };
+                let mut folded = Folded { label: String::new(), errors: 0, is_bare, spans: Vec::new() };
                 folded.add(view);
                 items.push(Item::Folded(folded));
             }
@@ -134,14 +144,9 @@ impl Folded {
 }
 
 impl SpanView {
-    fn new(
-        trace: &Trace,
-        span: &Span<'_>,
-        parent: Option<&str>,
-        axis: &Axis,
-        lanes: &Lanes<'_>,
-        lines: &mut [Option<Entry>],
-    ) -> Self {
+    fn new(waterfall: &Waterfall<'_>, span: &Span<'_>, parent: Option<&str>, is_bare: bool) -> Self {
+        let Waterfall { trace, axis, lanes, zone } = waterfall;
+        let shown_lines = if is_bare { &[] } else { span.lines.as_slice() };
         let first = span.lines.first().map(|line| &trace.rows[*line]);
         Self {
             depth: span.depth,
@@ -158,12 +163,13 @@ impl SpanView {
             was_circular: span.was_circular,
             own: span.own.map(|own| axis.bar(own)),
             whole: axis.bar(span.whole),
-            ticks: ticks(trace, span, axis),
+            ticks: ticks(trace, shown_lines, axis),
             from: lasting(axis.after(span.whole.from)),
             lasted: lasting(micros(span.whole)),
             errors: span.errors,
             href: span.resource.map(|resource| search(&trace.id, span.id, resource)),
-            lines: span.lines.iter().filter_map(|line| lines[*line].take()).collect(),
+            logs: span.lines.len(),
+            lines: shown_lines.iter().map(|line| Entry::new(&trace.rows[*line], *zone)).collect(),
         }
     }
 }
@@ -178,9 +184,9 @@ fn search(trace: &str, span: Option<&str>, resource: &str) -> String {
     Links::to(Expr::all(conditions.into_iter().chain(span))).here()
 }
 
-fn ticks(trace: &Trace, span: &Span<'_>, axis: &Axis) -> Vec<Tick> {
+fn ticks(trace: &Trace, lines: &[usize], axis: &Axis) -> Vec<Tick> {
     let mut slots: Vec<(usize, &Row, usize)> = Vec::new();
-    for row in span.lines.iter().map(|line| &trace.rows[*line]) {
+    for row in lines.iter().map(|line| &trace.rows[*line]) {
         let slot = axis.slot(row.timestamp, SLOTS);
         match slots.last_mut() {
             Some((last, worst, others)) if *last == slot => {

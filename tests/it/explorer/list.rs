@@ -60,7 +60,7 @@ async fn a_row_keeps_its_fields_when_the_server_has_none() {
     browser.script(&format!("{link}.href = '/logs/019b7d9a-0000-7000-8000-000000000000'")).await;
     browser.click(".row summary").await;
     browser.find("#offline:not([hidden])").await;
-    assert!(browser.texts(".row:first-child dl").await[0].contains("span-119"));
+    assert!(browser.texts(".row:first-child .plain").await[0].contains("span-119"));
     browser.script(&format!("{link}.href = {real}")).await;
     browser.click(".row summary").await;
     browser.click(".row summary").await;
