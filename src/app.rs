@@ -74,6 +74,7 @@ pub struct App {
     serving: JoinHandle<std::io::Result<()>>,
     door: web::Data<ingest::State>,
     feed: web::Data<Feed>,
+    search: web::Data<search::State>,
     writer: Writer,
     /// What keeps the searches up to date.
     ahead: Option<JoinHandle<()>>,
@@ -110,11 +111,24 @@ impl App {
         let (queue, writer) = start_writer(&config, &database, &health, &metrics, migrated)?;
         let in_flight = Arc::new(AtomicUsize::new(0));
         let rooms = Rooms::new(&config, &database, queue, &health, &metrics);
-        let (door, feed) = (rooms.door.clone(), rooms.feed.clone());
+        let (door, feed, search) = (rooms.door.clone(), rooms.feed.clone(), rooms.search.clone());
         let ahead = config.roles.query.then(|| tokio::spawn(search::ahead::run(rooms.search.clone())));
         let (server, serving) = serve(socket, rooms, in_flight.clone())?;
         let psql = postgres.as_ref().map(PrivatePostgres::psql);
-        Ok(Self { address, psql, health, in_flight, server, serving, door, feed, writer, ahead, postgres })
+        Ok(Self {
+            address,
+            psql,
+            health,
+            in_flight,
+            server,
+            serving,
+            door,
+            feed,
+            search,
+            writer,
+            ahead,
+            postgres,
+        })
     }
 
     /// Returns when everything is stopped and everything taken is stored or answered.
@@ -152,6 +166,9 @@ impl App {
                 "the writer did not finish in time; what was not committed stays in Kafka or was answered 503"
             );
         }
+        // Or each would say that its server has gone.
+        self.search.close();
+        self.door.pool.close();
         if let Some(postgres) = self.postgres {
             postgres.stop().await;
         }

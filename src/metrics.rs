@@ -70,69 +70,58 @@ impl Metrics {
         let seconds = || Histogram::new(exponential_buckets(0.000_5, 2.0, 16));
         let mut registry = Registry::with_prefix("log_ingestor");
         macro_rules! series {
-            ($name:literal, $help:literal, $metric:expr) => {{
-                let metric = $metric;
-                registry.register($name, $help, metric.clone());
-                metric
-            }};
+            ($name:ident, $help:literal, $metric:expr) => {
+                let $name = $metric;
+                registry.register(stringify!($name), $help, $name.clone());
+            };
         }
-        let ingest_requests =
-            series!("ingest_requests", "Requests to /public/ingest by status", Family::default());
-        let accepted_records = series!("accepted_records", "Records answered 202", CounterU::default());
-        let rejected_records =
-            series!("rejected_records", "Records handed back, by reason", Family::default());
-        let replaced_nuls =
-            series!("replaced_nuls", "U+0000 characters replaced by U+FFFD", CounterU::default());
-        let unsealed_blocks = series!(
-            "unsealed_blocks",
+        series!(ingest_requests, "Requests to /public/ingest by status", Family::default());
+        series!(accepted_records, "Records answered 202", CounterU::default());
+        series!(rejected_records, "Records handed back, by reason", Family::default());
+        series!(replaced_nuls, "U+0000 characters replaced by U+FFFD", CounterU::default());
+        series!(
+            unsealed_blocks,
             "Blocks with a signature of their own, as this process saw them last",
             GaugeI::default()
         );
-        let blocks_in_memory = series!(
-            "blocks_in_memory",
+        series!(
+            blocks_in_memory,
             "Signatures that are not sealed and that this process keeps to search them, 8 KiB each",
             GaugeI::default()
         );
-        let queued_bytes =
-            series!("queued_bytes", "Bytes of records between door and durability", GaugeI::default());
-        let body_bytes_in_flight =
-            series!("body_bytes_in_flight", "Bytes of bodies being read and parsed", GaugeI::default());
-        let stored_records = series!("stored_records", "Records committed to Postgres", CounterU::default());
-        let repeated_records = series!(
-            "repeated_records",
+        series!(queued_bytes, "Bytes of records between door and durability", GaugeI::default());
+        series!(body_bytes_in_flight, "Bytes of bodies being read and parsed", GaugeI::default());
+        series!(stored_records, "Records committed to Postgres", CounterU::default());
+        series!(
+            repeated_records,
             "Records not stored again because their key or id is stored already",
             CounterU::default()
         );
-        let dead_letters =
-            series!("dead_letters", "Lines put into the table dead_letters", CounterU::default());
-        let batches = series!("batches", "Transactions of the writer", CounterU::default());
-        let batch_rows =
-            series!("batch_rows", "Rows of a batch", Histogram::new(exponential_buckets(1.0, 2.0, 12)));
-        let batch_seconds = series!("batch_seconds", "Seconds from BEGIN to COMMIT of a batch", seconds());
-        let writer_retries = series!("writer_retries", "Batches tried again, by reason", Family::default());
-        let consumer_lag =
-            series!("consumer_lag", "Messages in the broker that are not stored yet", Family::default());
-        let halted_partitions = series!(
-            "halted_partitions",
+        series!(dead_letters, "Lines put into the table dead_letters", CounterU::default());
+        series!(batches, "Transactions of the writer", CounterU::default());
+        series!(batch_rows, "Rows of a batch", Histogram::new(exponential_buckets(1.0, 2.0, 12)));
+        series!(batch_seconds, "Seconds from BEGIN to COMMIT of a batch", seconds());
+        series!(writer_retries, "Batches tried again, by reason", Family::default());
+        series!(consumer_lag, "Messages in the broker that are not stored yet", Family::default());
+        series!(
+            halted_partitions,
             "Partitions that stand still because going on would lose records",
             GaugeI::default()
         );
-        let leaves =
-            series!("leaves", "Leaves of the table, at the last look of a writer", GaugeI::default());
-        let stored_bytes = series!(
-            "stored_bytes",
+        series!(leaves, "Leaves of the table, at the last look of a writer", GaugeI::default());
+        series!(
+            stored_bytes,
             "Bytes of records with their index, at the last look of a writer",
             GaugeI::default()
         );
-        let dropped_leaves =
-            series!("dropped_leaves", "Leaves that retention has dropped", CounterU::default());
-        let deleted_records = series!("deleted_records", "Records deleted by query", CounterU::default());
-        let searches = series!("searches", "Searches by status", Family::default());
-        let search_seconds = series!("search_seconds", "Seconds of a search", seconds());
-        let search_rows_read = series!("search_rows_read", "Rows read by searches", CounterU::default());
-        let exports = series!("exports", "Exports that have ended, by how", Family::default());
-        let exported_records = series!("exported_records", "Records sent by exports", CounterU::default());
-        let tails = series!("tails", "Readers who follow what is stored", GaugeI::default());
+        series!(dropped_leaves, "Leaves that retention has dropped", CounterU::default());
+        series!(deleted_records, "Records deleted by query", CounterU::default());
+        series!(searches, "Searches by status", Family::default());
+        series!(search_seconds, "Seconds of a search", seconds());
+        series!(search_rows_read, "Rows read by searches", CounterU::default());
+        series!(exports, "Exports that have ended, by how", Family::default());
+        series!(exported_records, "Records sent by exports", CounterU::default());
+        series!(tails, "Readers who follow what is stored", GaugeI::default());
         Self {
             registry,
             ingest_requests,

@@ -109,6 +109,12 @@ impl State {
         }
     }
 
+    /// Gives all connections up; nothing is searched any more.
+    pub fn close(&self) {
+        self.pool.close();
+        self.shelf.close();
+    }
+
     pub fn observe(&self, started: Instant, status: StatusCode) {
         self.metrics.searches.get_or_create(&Status { status: status.as_u16() }).inc();
         self.metrics.search_seconds.observe(started.elapsed().as_secs_f64());

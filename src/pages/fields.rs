@@ -5,7 +5,7 @@ use super::{
     explorer::view::COLUMNS_MAX,
     json_lines::leaves,
     links::{Links, name},
-    text::shown,
+    text::{shown, shown_name},
 };
 use crate::search::{expr::Field, row::Row};
 
@@ -73,6 +73,6 @@ impl FieldView {
             not: links.not_value(field, value),
             column: can_be_column.then(|| links.and("column", &name(field))),
         });
-        Self { name: name(field), value: shown(value), links: field_links }
+        Self { name: shown_name(&name(field)), value: shown(value), links: field_links }
     }
 }

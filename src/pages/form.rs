@@ -1,6 +1,7 @@
 //! The page's form as it was typed. In: the decoded parameters, right or wrong, and the fault if there is one. Out: fields with label,
 //! value and what is wrong with them. Pure.
 
+use super::text::shown;
 use crate::{record::Level, search::params::Fault};
 
 pub struct Form {
@@ -116,7 +117,7 @@ impl Form {
         Self {
             q,
             q_error,
-            error: elsewhere.map(|fault| format!("{}: {}", fault.field, fault.error)),
+            error: elsewhere.map(|fault| shown(&format!("{}: {}", fault.field, fault.error))),
             t: if error("t").is_some() { value("t") } else { String::new() },
             t_error: error("t"),
             hidden: pairs

@@ -5,7 +5,7 @@ use super::{
     fields::{LINK_BYTES_MAX, fields, value_of},
     links::{self, Links, is_level, name},
     message::{Block, Piece, blocks, first_line},
-    text::shown,
+    text::{shown, shown_name},
     when::{Form, Zone, show},
 };
 use crate::search::{expr::Field, row::Row};
@@ -64,7 +64,7 @@ impl Line {
         let is_fit = |(_, value): &&(Field, String)| value.len() <= VALUE_BYTES_MAX;
         let fitting: Vec<_> = all.iter().filter(is_fit).take(FIELDS_MAX).collect();
         let mut shown_fields: Vec<(String, String)> =
-            fitting.iter().map(|(field, value)| (name(field), shown(value))).collect();
+            fitting.iter().map(|(field, value)| (shown_name(&name(field)), shown(value))).collect();
         shown_fields.extend(row.client_id.as_deref().map(|value| ("clientId".to_owned(), shown(value))));
         Self {
             href: links.of_record(&id),
@@ -106,7 +106,7 @@ impl Cell {
 
 #[cfg(test)]
 mod tests {
-    use super::lines;
+    use super::{lines, shown_name};
 
     #[test]
     fn a_value_stays_beside_its_name() {
@@ -122,5 +122,6 @@ no              1
         let long = "n".repeat(40);
         assert_eq!(lines(&[field(&long, "1"), field("b", "2")]), format!("{long}  1\n{:32}  2\n", "b"));
         assert_eq!(lines(&[]), "");
+        assert_eq!(shown_name("metadata.a\ntraceId\tb\u{202e}"), "metadata.a␊traceId␉b<U+202E>");
     }
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::assets::Assets;
+use super::{assets::Assets, text::shown};
 use crate::search::error::SearchError;
 
 #[derive(Template)]
@@ -25,7 +25,7 @@ impl Problem {
     pub fn new(error: &SearchError, retry: Option<String>) -> Self {
         let (class, heading, text, retry) = match error {
             SearchError::Bad(fault) => {
-                ("problem", "This search cannot be run", format!("{}: {}", fault.field, fault.error), None)
+                ("problem", "This search cannot be run", shown(&format!("{}: {}", fault.field, fault.error)), None)
             }
             SearchError::NotFound | SearchError::NoTrace => ("problem", "Not found", error.to_string(), None),
             SearchError::Busy { .. } => (

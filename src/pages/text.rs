@@ -15,6 +15,11 @@ pub fn shown(text: &str) -> String {
     out
 }
 
+/// The name of a field, which stays on its line, or it could look like a line of its own.
+pub fn shown_name(name: &str) -> String {
+    shown(name).replace('\n', "\u{240a}").replace('\t', "\u{2409}")
+}
+
 /// Appends what is shown of a token.
 pub fn write_shown(out: &mut String, token: Token<'_>) {
     match token {

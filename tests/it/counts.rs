@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{
     TestApp,
     app::NDJSON,
-    records::{Dice, ndjson},
+    records::{Dice, named, ndjson},
 };
 
 /// Seconds from the first bucket on, level, by brute force.
@@ -492,6 +492,25 @@ async fn bad_parameters_name_their_field() {
     assert_eq!(app.get("/api/summary").await.json["hours"], json!([]));
     assert!(app.metric("log_ingestor_searches_total{status=\"400\"}").await >= 16);
     app.finish().await;
+}
+
+/// Values of metadata take twenty times as long as those of columns, which come first, by themselves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_does_not_hold_up_the_other_facets() {
+    let app = TestApp::plan().ready().await;
+    app.post_json(&named("one")).await.accepted(1);
+    let path = "/api/facets?message=one&field=metadata&field=resourceId&field=level&explain=1";
+    let reply = app.get(path).await.json;
+    let statements: Vec<String> =
+        list(&reply["explain"]).iter().map(|statement| statement["sql"].to_string()).collect();
+    let counting: Vec<&String> = statements.iter().filter(|sql| sql.contains("as field")).collect();
+    let reads_metadata: Vec<bool> =
+        counting.iter().map(|sql| sql.contains("metadata::jsonb as metadata")).collect();
+    assert_eq!(reads_metadata, [false, true], "{statements:?}");
+    let facets = json!({"metadata": [], "resourceId": [{"value": "r", "count": 1}], "level": [{"value": "info", "count": 1}]});
+    assert_eq!(reply["facets"], facets);
+    assert_eq!(reply["total"], json!({"count": 1, "is": "exact"}));
+    app.finish_rows(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

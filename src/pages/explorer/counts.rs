@@ -30,14 +30,17 @@ const BARS: usize = 96;
 #[template(path = "histogram.html")]
 struct HistogramPart {
     outcome: Result<Picture, String>,
+    /// Its rows go on, its numbers do not.
+    is_live: bool,
 }
 
 #[derive(Template)]
 #[template(path = "facets.html")]
 struct FacetsPart {
     outcome: Result<FacetList, String>,
-    /// Whether fewer are counted than there are, so that more time would help.
+    /// The same page, with more time to count.
     longer_href: String,
+    is_live: bool,
 }
 
 /// Pieces of a page: its rows, the histogram, the facets, its end. There is room for all, so a reader who stops reading holds up nobody.
@@ -114,7 +117,7 @@ impl Rest {
                 Err(error) => log::warn!("deploys cannot be marked: {}", said(&error)),
             }
         }
-        rendered(HistogramPart { outcome }.render())
+        rendered(HistogramPart { outcome, is_live: self.view.is_live }.render())
     }
 
     async fn facets(&mut self) -> String {
@@ -122,7 +125,7 @@ impl Rest {
         let outcome = self.exploration.facets(&wanted(&self.view), KEYS_MAX, budget).await;
         let outcome = outcome.map(|facets| FacetList::new(&self.view, &facets)).map_err(|error| said(&error));
         let longer_href = self.view.links().with("budget", "10s");
-        rendered(FacetsPart { outcome, longer_href }.render())
+        rendered(FacetsPart { outcome, longer_href, is_live: self.view.is_live }.render())
     }
 
     /// As bytes that the browser can show at once.

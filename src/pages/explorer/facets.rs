@@ -4,7 +4,7 @@ use super::view::{COLUMNS_MAX, View};
 use crate::{
     pages::{
         links::{Links, field, is_level, name},
-        text::{count, shown},
+        text::{count, shown, shown_name},
         when::{Form, show},
     },
     record::Level,
@@ -74,7 +74,7 @@ impl FacetList {
             keys: Vec::new(),
             note: facets
                 .searched_back_to
-                .map(|at| format!("of the records back to {}", show(at, view.zone, Form::Full))),
+                .map(|at| format!("≥: of the records back to {}", show(at, view.zone, Form::Full))),
         };
         for (facet, values) in &facets.facets {
             match facet {
@@ -116,7 +116,7 @@ impl FacetView {
             }),
             close: view.facets.contains(field).then(|| links.without_value("facet", &name)),
             column: can_be_column.then(|| links.and("column", &name)),
-            name,
+            name: shown_name(&name),
         }
     }
 
@@ -147,7 +147,7 @@ fn keys(view: &View, links: &Links, values: &Values) -> Vec<Key> {
         let is_open = field(&name).is_some_and(|field| view.facets.contains(&field));
         Key {
             href: if is_open { links.without_value("facet", &name) } else { links.and("facet", &name) },
-            name: shown(value),
+            name: shown_name(value),
             count: count(*number, values.is),
             is_open,
         }

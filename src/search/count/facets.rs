@@ -1,9 +1,11 @@
 //! The most frequent values of fields among the hits. In: a [`Counting`], a time range and fields. Out: values with their counts. Each
 //! count that is listed is true; with very many different values, those that were met first are the ones that are listed.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Instant};
 
-use super::{Count, Counting, Is, Levels, Range, buckets::Buckets, histogram, levels_alone, sql};
+use super::{
+    Count, Counting, Is, Levels, Range, buckets::Buckets, histogram, levels_alone, pass::Reach, sql,
+};
 use crate::{
     record::Timestamp,
     search::{error::SearchError, expr::Field},
@@ -64,13 +66,62 @@ pub async fn count(
         Some(_) => Some(histogram::count(counting, &Buckets::one(range)).await?),
         None => None,
     };
-    // 2. Everything else in one pass.
+    // 2. Everything else in two passes: what needs the metadata takes many times as long and must not keep the others from their end.
     let of_rows = |facet: &&Facet| by_minutes.is_none() || **facet != Facet::Level;
-    let wanted: Vec<Facet> = facets.iter().filter(of_rows).cloned().collect();
-    let mut tallies: Vec<Tally> = wanted.iter().map(|_| Tally::default()).collect();
-    let mut hits = 0;
-    let mut reach = None;
-    if !wanted.is_empty() || by_minutes.is_none() {
+    let (slow, quick): (Vec<Facet>, Vec<Facet>) =
+        facets.iter().filter(of_rows).cloned().partition(Facet::needs_metadata);
+    let due = counting.due;
+    if !slow.is_empty() {
+        counting.due = Instant::now() + due.saturating_duration_since(Instant::now()) / 2;
+    }
+    let quick = match quick.is_empty() && (by_minutes.is_some() || !slow.is_empty()) {
+        true => None,
+        false => Some(Pass::run(counting, range, quick).await?),
+    };
+    counting.due = due;
+    let slow = match slow.is_empty() {
+        true => None,
+        false => Some(Pass::run(counting, range, slow).await?),
+    };
+    // 3. All together, in the order of the question.
+    let passes = || quick.iter().chain(&slow);
+    let hits = passes().next().map(|pass| Count { count: pass.hits, is: pass.reach.is() });
+    // The later of two moments is what both have reached.
+    let searched_back_to = passes().filter_map(|pass| pass.reach.back_to()).max();
+    let mut counted: Vec<(Facet, Values)> =
+        quick.into_iter().chain(slow).flat_map(|pass| pass.finish(values_max)).collect();
+    let facets = facets.iter().map(|facet| {
+        let values = match &by_minutes {
+            Some(histogram) if *facet == Facet::Level => of_levels(histogram, values_max),
+            _ => {
+                let place = counted.iter().position(|(counted, _)| counted == facet);
+                let none = || Tally::default().finish(values_max, Is::Exact);
+                place.map_or_else(none, |place| counted.swap_remove(place).1)
+            }
+        };
+        (facet.clone(), values)
+    });
+    let facets = facets.collect();
+    let total = match (&by_minutes, hits) {
+        (Some(histogram), _) => histogram.total,
+        (None, hits) => hits.unwrap_or(Count { count: 0, is: Is::Exact }),
+    };
+    let of_levels = by_minutes.and_then(|histogram| histogram.searched_back_to);
+    Ok(Facets { range, facets, total, searched_back_to: searched_back_to.or(of_levels) })
+}
+
+/// Facets that are counted together.
+struct Pass {
+    facets: Vec<Facet>,
+    tallies: Vec<Tally>,
+    hits: u64,
+    reach: Reach,
+}
+
+impl Pass {
+    async fn run(counting: &mut Counting<'_>, range: Range, facets: Vec<Facet>) -> Result<Self, SearchError> {
+        let mut tallies: Vec<Tally> = facets.iter().map(|_| Tally::default()).collect();
+        let mut hits = 0;
         let expr = counting.expr;
         let take = |row: &tokio_postgres::Row| {
             let field: Option<i32> = row.try_get("field")?;
@@ -81,29 +132,21 @@ pub async fn count(
             }
             Ok(())
         };
-        reach = Some(counting.pass(range, |place| sql::facets(place, expr, &wanted), take).await?);
+        let reach = counting.pass(range, |place| sql::facets(place, expr, &facets), take).await?;
+        Ok(Self { facets, tallies, hits, reach })
     }
-    // 3. Both together, in the order of the question.
-    let is = reach.map_or(Is::Exact, |reach| reach.is());
-    let mut counted = wanted.into_iter().zip(tallies).map(|(_, tally)| tally.finish(values_max, is));
-    let facets = facets.iter().map(|facet| {
-        let values = match &by_minutes {
-            Some(histogram) if *facet == Facet::Level => of_levels(histogram, values_max),
-            _ => counted.next().unwrap_or_else(|| Tally::default().finish(values_max, is)),
-        };
-        (facet.clone(), values)
-    });
-    let facets = facets.collect();
-    let searched_back_to = reach.and_then(|reach| reach.back_to());
-    Ok(match by_minutes {
-        Some(histogram) => Facets {
-            range,
-            facets,
-            total: histogram.total,
-            searched_back_to: searched_back_to.or(histogram.searched_back_to),
-        },
-        None => Facets { range, facets, total: Count { count: hits, is }, searched_back_to },
-    })
+
+    fn finish(self, values_max: usize) -> Vec<(Facet, Values)> {
+        let is = self.reach.is();
+        let tallies = self.tallies.into_iter().map(|tally| tally.finish(values_max, is));
+        self.facets.into_iter().zip(tallies).collect()
+    }
+}
+
+impl Facet {
+    fn needs_metadata(&self) -> bool {
+        matches!(self, Self::Keys | Self::Field(Field::Metadata(_)))
+    }
 }
 
 fn of_levels(histogram: &histogram::Histogram, values_max: usize) -> Values {

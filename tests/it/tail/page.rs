@@ -84,6 +84,10 @@ async fn records_come_by_themselves() {
     // Filters hold, and links of new rows keep the page's state.
     browser.goto(&format!("{}/?live=1&level=error&q=-boring", app.url)).await;
     is_state(&browser, "live").await;
+    assert!(
+        browser.texts(".total").await[0].contains("records when Live began"),
+        "numbers say of when they are"
+    );
     let record = |message: &str, level: &str| json!({"level": level, "message": message, "resourceId": "r", "timestamp": "2026-01-02T03:04:05Z"});
     for (message, level) in [("good", "info"), ("boring", "error"), ("bad", "error")] {
         app.post_json(&record(message, level)).await.accepted(1);
