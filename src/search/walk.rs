@@ -21,6 +21,7 @@ use self::stage::{Candidate, Stage};
 use super::{
     catalogue::{Catalogue, GroupHead, LeafView, Snapshot},
     cursor::Direction,
+    error::SearchError,
     session::{Session, Stopped},
     sql,
     statement::Statement,
@@ -226,7 +227,10 @@ impl<'a> Walk<'a> {
     /// Puts the candidates of the nearest group of this leaf into the heap.
     async fn open_group(&mut self, session: &mut Session) -> Result<(), Stopped> {
         let stage = self.stage.as_mut().expect("a group is opened in its leaf");
-        let Some(group) = stage.groups.front() else { return Ok(()) };
+        let Some(group) = stage.groups.front() else {
+            // Rather no answer than one that goes round for ever, or that lacks rows.
+            return Err(Stopped::Failed(SearchError::internal(&"units are left that no group holds")));
+        };
         let place = (stage.leaf.number, group.number);
         if !self.opened.contains_key(&place) {
             let count = self.open_next.min(self.groups.len());

@@ -302,7 +302,7 @@ async fn the_heaviest_lines_are_answered() {
     ] {
         let page = app.search(&[("q", &line)]).await;
         assert_eq!(page["logs"].as_array().unwrap().len(), 1, "{line}");
-        assert!(page["stats"]["ms"].as_f64().unwrap() < 2_000.0, "{}: {line}", page["stats"]);
+        assert_eq!(page["stats"]["complete"], true, "{}: {line}", page["stats"]);
     }
     app.finish().await;
 }

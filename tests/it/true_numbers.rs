@@ -73,7 +73,7 @@ fn filter(dice: &mut Dice) -> Vec<(&'static str, String)> {
 
 async fn get(app: &TestApp, path: &str, pairs: &[(&str, String)]) -> Vec<u8> {
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-    let answer = app.get(&format!("{path}?{query}")).await;
+    let answer = app.get_patiently(&format!("{path}?{query}")).await;
     assert_eq!(answer.status, 200, "{path}?{query}: {}", answer.text());
     answer.body
 }

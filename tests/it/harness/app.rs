@@ -242,6 +242,18 @@ impl TestApp {
         Answer::of(response).await.unwrap_or_else(|error| panic!("GET {path}: {error:?}"))
     }
 
+    /// GET that asks again, as a reply tells it to, while others have their turn: so what is asserted does not depend on how fast the
+    /// machine is just then.
+    pub async fn get_patiently(&self, path: &str) -> Answer {
+        eventually(&format!("a turn for {path}"), seconds(120), async || {
+            let answer = self.get(path).await;
+            let is_busy = answer.status == 503 && answer.json["error"] == "too many searches are running";
+            assert!(!is_busy || answer.header("retry-after").is_some(), "a 503 carries Retry-After");
+            (!is_busy).then_some(answer)
+        })
+        .await
+    }
+
     /// POSTs to the ingest route; an error when the connection breaks.
     pub async fn try_post(
         &self,

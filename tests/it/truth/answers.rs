@@ -68,7 +68,7 @@ impl Search<'_> {
         }
         pairs.extend(cursor.map(|cursor| ("cursor", cursor)));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        let answer = self.app.get(&format!("/api/logs?{query}")).await;
+        let answer = self.app.get_patiently(&format!("/api/logs?{query}")).await;
         if answer.status != 200 {
             return Err(format!("{} {}", answer.status, answer.text()));
         }
