@@ -61,7 +61,7 @@ pub async fn count(counting: &mut Counting<'_>, buckets: &Buckets) -> Result<His
             Part::Minutes(minutes) => {
                 let statement = sql::minutes(buckets, &minutes, &levels, counting.snapshot.stored.as_ref());
                 for row in counting.session.statement(&statement).await? {
-                    tally.add(&row)?;
+                    tally.add_minutes(buckets, &row)?;
                 }
             }
             Part::Rows(range) => match rows(counting, buckets, range, &mut tally).await? {
@@ -117,16 +117,40 @@ async fn rows(
     counting.pass(range, |place| sql::histogram(place, expr, buckets), |row| tally.add(row)).await
 }
 
+fn beyond(what: &str, at: i32, level: i16) -> SearchError {
+    SearchError::Internal { cause: format!("counted level {level} in {what} {at}") }
+}
+
 impl Tally {
     fn add(&mut self, row: &tokio_postgres::Row) -> Result<(), SearchError> {
         let bucket: i32 = row.try_get("bucket")?;
         let level: i16 = row.try_get("level")?;
         let records: i64 = row.try_get("records")?;
         let place = usize::try_from(bucket).ok().and_then(|bucket| self.levels.get_mut(bucket));
-        let (Some(levels), Some(level)) = (place, Level::from_number(level)) else {
-            return Err(SearchError::Internal { cause: format!("counted level {level} in bucket {bucket}") });
+        let Some((levels, level)) = place.zip(Level::from_number(level)) else {
+            return Err(beyond("bucket", bucket, level));
         };
         levels.add(level, records.max(0) as u64);
+        Ok(())
+    }
+
+    /// Takes lists of minutes, levels and records, of which some take others off again.
+    fn add_minutes(&mut self, buckets: &Buckets, row: &tokio_postgres::Row) -> Result<(), SearchError> {
+        let (minutes, levels): (Vec<i32>, Vec<i16>) = (row.try_get(0)?, row.try_get(1)?);
+        let records: Vec<i64> = row.try_get(2)?;
+        let mut sums = vec![[0_i64; Level::ALL.len()]; self.levels.len()];
+        for ((minute, level), records) in minutes.into_iter().zip(levels).zip(records) {
+            let place = sums.get_mut(buckets.at(start(minute.into())));
+            let Some((sums, level)) = place.zip(Level::from_number(level)) else {
+                return Err(beyond("minute", minute, level));
+            };
+            sums[level as usize - 1] += records;
+        }
+        for (levels, sums) in self.levels.iter_mut().zip(sums) {
+            for (level, records) in Level::ALL.into_iter().zip(sums) {
+                levels.add(level, records.max(0) as u64);
+            }
+        }
         Ok(())
     }
 
