@@ -26,7 +26,7 @@ fn sealing() -> crate::harness::app::Plan {
 async fn everything_is_told_once_and_in_order() {
     let teller = sealing().ready().await;
     let (mut one, two) = tokio::join!(teller.plan_again().ready(), teller.plan_again().ready());
-    let told = Told::follow(&[&teller.url], "limit=1000");
+    let told = Told::follow(&[&teller.url], "limit=1000").await;
     let mut writers = Writers::start(&told, &[&one.url, &two.url]);
     writers.until(1_500).await;
     one.kill9();
@@ -46,7 +46,7 @@ async fn everything_is_told_once_and_in_order() {
 async fn a_reader_who_comes_back_has_missed_nothing() {
     let one = sealing().ready().await;
     let (mut two, three) = tokio::join!(one.plan_again().ready(), one.plan_again().ready());
-    let told = Told::by_visits(&[&one.url, &three.url], "limit=1000&message=seq", one.database());
+    let told = Told::by_visits(&[&one.url, &three.url], "limit=1000&message=seq", one.database()).await;
     let writers = Writers::start(&told, &[&one.url, &two.url]);
     writers.until(1_000).await;
     two.kill9();

@@ -50,20 +50,22 @@ pub struct Outcome {
 }
 
 impl Told {
-    /// Reads without a break.
-    pub fn follow(urls: &[&str], query: &str) -> Self {
-        Self::read(urls, query, None)
+    /// Reads without a break, from here on.
+    pub async fn follow(urls: &[&str], query: &str) -> Self {
+        Self::read(urls, query, None).await
     }
 
     /// Leaves after a few events each time, sometimes at once, and goes on at any of these processes; now and then not before everything
     /// is sealed.
-    pub fn by_visits(urls: &[&str], query: &str, database: &Arc<Database>) -> Self {
-        Self::read(urls, query, Some((Dice(7), database.clone())))
+    pub async fn by_visits(urls: &[&str], query: &str, database: &Arc<Database>) -> Self {
+        Self::read(urls, query, Some((Dice(7), database.clone()))).await
     }
 
-    fn read(urls: &[&str], query: &str, mut visits: Option<(Dice, Arc<Database>)>) -> Self {
+    async fn read(urls: &[&str], query: &str, mut visits: Option<(Dice, Arc<Database>)>) -> Self {
         let told = Self::default();
         let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
+        // What is stored before a tail begins is not told.
+        let mut begun = Some(Follower::open(&urls[0], query).await);
         let (to, query) = (told.clone(), query.to_owned());
         let reader = async move {
             let mut last = None::<String>;
@@ -77,7 +79,10 @@ impl Told {
                     }
                     None => (0, u64::MAX),
                 };
-                let mut follower = Follower::resume(&urls[url], &query, last.as_deref()).await;
+                let mut follower = match begun.take() {
+                    Some(follower) => follower,
+                    None => Follower::resume(&urls[url], &query, last.as_deref()).await,
+                };
                 while events > 0 {
                     if to.ends.load(Ordering::SeqCst) {
                         return;
