@@ -79,6 +79,8 @@ pub struct State {
     time_max: Duration,
     /// One permit a running search.
     turns: Arc<Semaphore>,
+    /// How many of them there are.
+    turns_max: usize,
     /// One permit a search that is not quick.
     long_turns: Arc<Semaphore>,
     /// One permit a running export; it has a turn as well.
@@ -101,6 +103,7 @@ impl State {
             budget: config.budget,
             time_max: TIME_MAX,
             turns: Arc::new(Semaphore::new(config.concurrent_max)),
+            turns_max: config.concurrent_max,
             long_turns: Arc::new(Semaphore::new(config.long_max)),
             exports: Arc::new(Semaphore::new(config.exports_max)),
             export_wait_max: config.export_wait_max,

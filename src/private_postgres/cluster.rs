@@ -176,9 +176,9 @@ async fn has_lz4(binaries: &Binaries, pgdata: &Path, run_as: Option<RunAs>) -> b
         .is_ok_and(|status| status.success())
 }
 
-/// A quarter of the memory, between 128 MB and 2 GB: the rest serves the system's own cache and the product.
+/// A quarter of the memory, between 128 MB and 8 GB: the rest serves the system's own cache and the product.
 fn shared_buffers_mb(memory_bytes: u64) -> u64 {
-    (memory_bytes / 4 / (1 << 20)).clamp(128, 2048)
+    (memory_bytes / 4 / (1 << 20)).clamp(128, 8192)
 }
 
 /// Memory of the machine or of the container, whichever is less; 0 if unknown.
@@ -199,7 +199,9 @@ mod tests {
 
     #[test]
     fn buffers_stay_in_bounds() {
-        for (memory, expected) in [(0, 128), (1 << 30, 256), (4 << 30, 1024), (64 << 30, 2048)] {
+        for (memory, expected) in
+            [(0, 128), (1 << 30, 256), (4 << 30, 1024), (24 << 30, 6144), (64 << 30, 8192)]
+        {
             assert_eq!(shared_buffers_mb(memory), expected);
         }
     }

@@ -27,7 +27,7 @@ use super::{
     params::Query,
     row::Row,
     session::{Session, Stopped},
-    sql::{self, Reading},
+    sql::{self, Places, Reading},
     statement::{Statement, Value},
     walk::{Aim, Portion, Walk, count_open},
 };
@@ -259,9 +259,26 @@ impl Search<'_> {
     ) -> Result<(), Stopped> {
         self.rows_read += portions.iter().map(|portion| portion.rows).sum::<u64>();
         let count = count_open(&portions);
-        let place = |portion: Portion| (portion.leaf.name.clone(), portion.units);
+        let places = portions.into_iter().map(|portion| (portion.leaf.name.clone(), portion.units)).collect();
+        let halves = session.halves(places).await?.into_iter().map(|places| self.hits_in(places, wanted));
+        let halves: Vec<Statement> = halves.collect();
+        let (found, open) = session.with_count(&halves, count.as_ref(), session.time_left()).await?;
+        self.rows_read += open;
+        for rows in found {
+            self.take(&rows)?;
+        }
+        match self.direction {
+            Direction::Older => self.hits.sort_by_key(|row| std::cmp::Reverse(row.position())),
+            Direction::Newer => self.hits.sort_by_key(Row::position),
+        }
+        self.hits.truncate(wanted);
+        self.cut_to_size();
+        Ok(())
+    }
+
+    fn hits_in(&self, places: Places, wanted: usize) -> Statement {
         let reading = Reading {
-            places: portions.into_iter().map(place).collect(),
+            places,
             from: self.from,
             to: self.to,
             after: self.start,
@@ -270,9 +287,10 @@ impl Search<'_> {
             hits: wanted as i64,
             bytes: PAGE_BYTES_MAX,
         };
-        let hits = sql::hits(&self.expr, &reading);
-        let (rows, open) = session.with_count(&hits, count.as_ref(), session.time_left()).await?;
-        self.rows_read += open;
+        sql::hits(&self.expr, &reading)
+    }
+
+    fn take(&mut self, rows: &[tokio_postgres::Row]) -> Result<(), Stopped> {
         let found: i64 = rows.first().map_or(Ok(0), |row| row.try_get("hits"))?;
         let hits = rows.iter().map(Row::read).collect::<Result<Vec<_>, _>>()?;
         if found > hits.len() as i64
@@ -282,12 +300,6 @@ impl Search<'_> {
             self.cut = Some(last);
         }
         self.hits.extend(hits);
-        match self.direction {
-            Direction::Older => self.hits.sort_by_key(|row| std::cmp::Reverse(row.position())),
-            Direction::Newer => self.hits.sort_by_key(Row::position),
-        }
-        self.hits.truncate(wanted);
-        self.cut_to_size();
         Ok(())
     }
 

@@ -1,14 +1,16 @@
-//! One connection for the length of one search. In: statements. Out: rows, all seen by one snapshot, which begins with what the index
-//! holds in it. Each statement has a timeout that the server enforces; a savepoint keeps the snapshot when one runs into it. When the
+//! One connection for the length of one search, and a second one for what is large (`second`). In: statements. Out: rows, all seen by one
+//! snapshot, which begins with what the index holds in it. Each statement has a timeout that the server enforces; a savepoint keeps the snapshot when one runs into it. When the
 //! client leaves, the session is dropped in mid-statement, cancels it there and gives the connection up, because a cancellation that
 //! comes late would hit whoever has the connection next.
+
+mod second;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{Object, Pool};
 use futures_util::future;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::{NoTls, Row, error::SqlState, types::ToSql};
@@ -24,21 +26,15 @@ use super::{
 };
 
 /// Rows are found through the index on `block`, whatever the statistics say; ORDER BY stands outside of what is fetched. No parallel
-/// workers: to start them takes longer than most portions, and one search has one core.
-const BEGIN: &str = "\
-begin isolation level repeatable read read only;
+/// workers: to start one and to end it takes ten milliseconds; a second connection is there already.
+const SETTINGS: &str = "\
 set local enable_seqscan = off;
 set local jit = off;
 set local max_parallel_workers_per_gather = 0;
 savepoint before";
-
-/// The same for a deletion.
-const BEGIN_TO_WRITE: &str = "\
-begin isolation level repeatable read read write;
-set local enable_seqscan = off;
-set local jit = off;
-set local max_parallel_workers_per_gather = 0;
-savepoint before";
+const BEGIN: &str = "begin isolation level repeatable read read only";
+/// For a deletion.
+const BEGIN_TO_WRITE: &str = "begin isolation level repeatable read read write";
 
 /// How much longer than its statement's timeout a server may be silent; then it is away, whatever TCP says.
 pub const SILENCE_MAX: Duration = Duration::from_secs(2);
@@ -50,9 +46,15 @@ const TIME_MIN: Duration = Duration::from_millis(50);
 pub struct Session {
     /// None only while it is dropped.
     client: Option<Object>,
+    /// Sees the same snapshot; there once something was worth it.
+    second: Option<Object>,
+    pool: Pool,
     /// When the search ends, whatever it has.
     pub deadline: Instant,
     begun: Instant,
+    /// Those of all searches, and how many there are.
+    turns: Arc<Semaphore>,
+    turns_max: usize,
     long_turns: Arc<Semaphore>,
     /// Held from the moment on in which the search is no quick one any more.
     long_turn: Option<OwnedSemaphorePermit>,
@@ -123,13 +125,18 @@ impl Session {
     async fn begin(state: &State, deadline: Instant, begin: &str) -> Result<(Self, Snapshot), SearchError> {
         let session = Self {
             client: Some(state.pool.get().await?),
+            second: None,
+            pool: state.pool.clone(),
             deadline,
             begun: Instant::now(),
+            turns: state.turns.clone(),
+            turns_max: state.turns_max,
             long_turns: state.long_turns.clone(),
             long_turn: None,
             ran: None,
         };
-        let snapshot = state.catalogue.begin(session.client(), begin, deadline).await?;
+        let begin = format!("{begin};\n{SETTINGS}");
+        let snapshot = state.catalogue.begin(session.client(), &begin, deadline).await?;
         Ok((session, snapshot))
     }
 
@@ -162,72 +169,74 @@ impl Session {
 
     /// Runs one statement within `timeout`.
     pub async fn query(&mut self, statement: &Statement, timeout: Duration) -> Result<Vec<Row>, Stopped> {
-        let mut all = self.queries(&[statement], timeout).await?;
+        let mut all = self.side_by_side([&[statement], &[]], timeout).await?;
         Ok(all.pop().unwrap_or_default())
     }
 
-    /// Runs a statement, and in the same round trip another that gives a number, if there is one.
+    /// Runs the statements of halves side by side, or the one of the whole, and in the same round trip another that gives a number, if there
+    /// is one. Out: the rows of each, and the number.
     pub async fn with_count(
         &mut self,
-        statement: &Statement,
+        halves: &[Statement],
         count: Option<&Statement>,
         timeout: Duration,
-    ) -> Result<(Vec<Row>, u64), Stopped> {
-        let statements: Vec<&Statement> = count.into_iter().chain([statement]).collect();
-        let mut all = self.queries(&statements, timeout).await?;
-        let rows = all.pop().unwrap_or_default();
-        let number = all.pop().map_or(Ok(0), |rows| number(&rows))?;
-        Ok((rows, number))
+    ) -> Result<(Vec<Vec<Row>>, u64), Stopped> {
+        let (first, second) = halves.split_at(halves.len().min(1));
+        let first: Vec<&Statement> = count.into_iter().chain(first).collect();
+        let second: Vec<&Statement> = second.iter().collect();
+        let mut all = self.side_by_side([&first, &second], timeout).await?;
+        let number = if count.is_some() { number(&all.remove(0))? } else { 0 };
+        Ok((all, number))
     }
 
-    /// Runs statements one after the other, each within `timeout`: one round trip, the settings travel in front of them.
-    pub async fn queries(
+    /// Runs statements one after the other, each within `timeout`, on the first and the second connection. Out: the rows of each.
+    async fn side_by_side(
         &mut self,
-        statements: &[&Statement],
+        statements: [&[&Statement]; 2],
         timeout: Duration,
     ) -> Result<Vec<Vec<Row>>, Stopped> {
         let started = Instant::now();
-        let client = self.client();
         let timeout = timeout.max(TIME_MIN);
-        let settings = format!("set local statement_timeout = {}", timeout.as_millis().clamp(1, 60_000));
-        let run = async |statement: &Statement| {
-            let typed: Vec<_> = statement.values.iter().map(|value| value.typed()).collect();
-            let values: Vec<_> = typed
-                .iter()
-                .map(|(value, kind)| (value.as_ref() as &(dyn ToSql + Sync), kind.clone()))
-                .collect();
-            client.query_typed(&statement.text, &values).await
+        let second = async {
+            match &self.second {
+                Some(second) if !statements[1].is_empty() => run(second, statements[1], timeout).await,
+                _ => Ok(Vec::new()),
+            }
         };
-        let both = future::join(
-            client.batch_execute(&settings),
-            future::join_all(statements.iter().map(|statement| run(statement))),
-        );
-        let limit = timeout * statements.len() as u32 + SILENCE_MAX;
-        let Ok((set, ran)) = tokio::time::timeout(limit, both).await else {
+        let both = future::join(run(self.client(), statements[0], timeout), second);
+        let limit = timeout * statements[0].len().max(statements[1].len()) as u32 + SILENCE_MAX;
+        let Ok((first, second)) = tokio::time::timeout(limit, both).await else {
             return Err(Stopped::Failed(SearchError::unavailable("Postgres does not answer")));
         };
-        // Of several errors the first is the cause of the others.
-        match set.and_then(|()| ran.into_iter().collect::<Result<Vec<_>, _>>()) {
+        let all = first.and_then(|first| Ok([first, second?].concat()));
+        match all {
             Ok(all) => {
                 if let Some(ran) = &mut self.ran {
-                    for (statement, rows) in statements.iter().zip(&all) {
+                    for (statement, rows) in statements.concat().into_iter().zip(&all) {
                         ran.add(statement, rows.len(), started.elapsed());
                     }
                 }
                 Ok(all)
             }
             Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
-                client.batch_execute("rollback to before").await?;
+                self.roll_back().await?;
                 Err(Stopped::TimedOut)
             }
             Err(error) => Err(Stopped::Failed(error.into())),
         }
     }
 
+    /// To where statements can be run again.
+    async fn roll_back(&self) -> Result<(), tokio_postgres::Error> {
+        for client in [&self.client, &self.second].into_iter().flatten() {
+            client.batch_execute("rollback to before").await?;
+        }
+        Ok(())
+    }
+
     /// After an error: the snapshot stays, and what follows can be run. False if the connection is gone.
     pub async fn mend(&mut self) -> bool {
-        let mended = self.client().batch_execute("rollback to before");
-        matches!(tokio::time::timeout(SILENCE_MAX, mended).await, Ok(Ok(())))
+        matches!(tokio::time::timeout(SILENCE_MAX, self.roll_back()).await, Ok(Ok(())))
     }
 
     /// Whether to keep what is run from now on.
@@ -242,10 +251,8 @@ impl Session {
 
     /// Ends the snapshot and gives the connection back.
     pub async fn close(mut self) {
-        let Some(client) = &self.client else { return };
-        if let Ok(Ok(())) = tokio::time::timeout(SILENCE_MAX, client.batch_execute("rollback")).await {
-            drop(self.client.take());
-        }
+        give_back(&mut self.client).await;
+        give_back(&mut self.second).await;
     }
 
     /// Keeps what was changed, and gives the connection back.
@@ -263,18 +270,49 @@ impl Session {
     }
 }
 
+/// Ends a transaction and gives its connection back, if there is one; one that does not answer stays.
+async fn give_back(client: &mut Option<Object>) {
+    let Some(open) = client else { return };
+    if let Ok(Ok(())) = tokio::time::timeout(SILENCE_MAX, open.batch_execute("rollback")).await {
+        drop(client.take());
+    }
+}
+
+/// Runs statements one after the other, each within `timeout`: one round trip, the setting travels in front of them.
+async fn run(
+    client: &Object,
+    statements: &[&Statement],
+    timeout: Duration,
+) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
+    let setting = format!("set local statement_timeout = {}", timeout.as_millis().clamp(1, 60_000));
+    let run = async |statement: &Statement| {
+        let typed: Vec<_> = statement.values.iter().map(|value| value.typed()).collect();
+        let values: Vec<_> =
+            typed.iter().map(|(value, kind)| (value.as_ref() as &(dyn ToSql + Sync), kind.clone())).collect();
+        client.query_typed(&statement.text, &values).await
+    };
+    let (set, ran) = future::join(
+        client.batch_execute(&setting),
+        future::join_all(statements.iter().map(|statement| run(statement))),
+    )
+    .await;
+    // Of several errors the first is the cause of the others.
+    set.and_then(|()| ran.into_iter().collect())
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
-        let Some(client) = self.client.take() else { return };
-        let client = Object::take(client);
-        let token = client.cancel_token();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(error) = token.cancel_query(NoTls).await {
-                    log::debug!("cannot cancel a search that nobody waits for: {error}");
-                }
-                drop(client);
-            });
+        for client in [self.client.take(), self.second.take()].into_iter().flatten() {
+            let client = Object::take(client);
+            let token = client.cancel_token();
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move {
+                    if let Err(error) = token.cancel_query(NoTls).await {
+                        log::debug!("cannot cancel a search that nobody waits for: {error}");
+                    }
+                    drop(client);
+                });
+            }
         }
     }
 }

@@ -11,11 +11,13 @@ use super::{
 };
 use crate::record::Timestamp;
 
+/// Units of each leaf, which is the name of a table.
+pub type Places = Vec<(String, Vec<i32>)>;
+
 /// Where hits may be and what is wanted of them.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// Units of each leaf, which is the name of a table.
-    pub places: Vec<(String, Vec<i32>)>,
+    pub places: Places,
     /// Inclusive.
     pub from: Timestamp,
     /// Exclusive.

@@ -91,11 +91,15 @@ impl Counting<'_> {
         let count = count_open(slice::from_ref(&portion));
         let Portion { leaf, units, rows, .. } = portion;
         let stored = self.snapshot.stored.as_ref();
-        let statement = statement(&sql::Place { leaf: &leaf.name, units, range, stored });
+        let halves = self.session.halves(vec![(leaf.name.clone(), units)]).await?;
+        let places = halves.into_iter().flatten();
+        let statements: Vec<Statement> = places
+            .map(|(leaf, units)| statement(&sql::Place { leaf: &leaf, units, range, stored }))
+            .collect();
         let left = self.time_left();
-        let (counted, open) = self.session.with_count(&statement, count.as_ref(), left).await?;
+        let (counted, open) = self.session.with_count(&statements, count.as_ref(), left).await?;
         self.rows_read += rows + open;
-        Ok(counted)
+        Ok(counted.concat())
     }
 
     fn time_left(&self) -> Duration {
