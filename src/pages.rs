@@ -14,6 +14,7 @@ pub mod links;
 pub mod message;
 pub mod origin;
 pub mod patterns;
+pub mod pieces;
 pub mod problem;
 pub mod reader;
 pub mod record;

@@ -15,7 +15,6 @@ use super::{
     explorer::ExplorerPage,
     patterns::PatternsPage,
     problem::{Problem, ProblemPage},
-    trace::TracePage,
     views::ViewsPage,
 };
 use crate::search::{
@@ -48,7 +47,7 @@ macro_rules! parts {
         }
     )*};
 }
-parts!(ExplorerPage, TracePage, ContextPage, ProblemPage, ViewsPage, PatternsPage);
+parts!(ExplorerPage, ContextPage, ProblemPage, ViewsPage, PatternsPage);
 
 /// Headers of every answer, whatever it is.
 pub fn page_headers() -> DefaultHeaders {

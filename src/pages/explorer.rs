@@ -114,7 +114,7 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
                 {
                     history::remember(&state, params);
                 }
-                counts::stream(&request, &page, view, exploration)
+                counts::stream(&request, page, view, exploration)
             }
         }
         (view, Err(error)) => {

@@ -5,9 +5,9 @@ pub mod axis;
 pub mod lanes;
 pub mod waterfall;
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::HashMap, fmt::Write, io, time::Instant};
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use self::{
@@ -16,10 +16,12 @@ use self::{
     waterfall::{Item, Waterfall, items},
 };
 use super::{
-    answer::{self, Parts},
+    answer,
     assets::Assets,
     entry::Entry,
     links::{self, Links},
+    pieces::{self, Pieces},
+    problem::{Problem, ProblemPage},
     reader,
     text::{grouped, shown},
     when::{Form, Zone, show},
@@ -27,13 +29,12 @@ use super::{
 use crate::search::{
     State,
     count::Levels,
-    error::SearchError,
     expr::Field,
     logged,
     params::Fault,
     row::Row,
     trace::{
-        Reach, Trace, asked_id, read,
+        Beginning, Reach, Trace, asked_id, begin,
         tree::{Extent, Span, grow},
     },
 };
@@ -49,10 +50,20 @@ enum View {
     Logs,
 }
 
+/// Where what is in the trace comes in. Texts of users are escaped, so it stands nowhere else.
+const TRACE: &str = "<!--trace-->";
+
+/// What is around it.
 #[derive(Template)]
-#[template(path = "trace.html", blocks = ["title", "content"])]
+#[template(path = "trace.html", blocks = ["title"])]
+struct Frame {
+    assets: &'static Assets,
+    id: String,
+}
+
+#[derive(Template)]
+#[template(path = "trace_content.html")]
 pub struct TracePage {
-    pub assets: &'static Assets,
     id: String,
     lasted: String,
     spans_count: String,
@@ -103,28 +114,69 @@ struct Timed {
 /// `GET /traces/{traceId}`, and `GET /traces?traceId=`.
 pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
-    let found = async {
+    let begun = async {
         let (id, others) = asked_id(&request)?;
         let view = View::read(&others)?;
-        Ok((read(&state, &id).await?, view))
+        Ok((begin(&state, &id).await?, view))
     };
-    let answer = match found.await {
-        Ok((trace, view)) => {
-            let (zone, is_partial) = (reader::zone(&request), answer::is_partial(&request));
-            // Ten thousand records take a while: a thread of its own, so that nobody else of this worker waits for them.
-            let page = web::block(move || {
-                let page = TracePage::new(&trace, view, zone);
-                if is_partial { page.part() } else { page.whole() }
+    let answer = match begun.await {
+        Ok((beginning, view)) => {
+            let (pieces, answer) = pieces::open(&request);
+            let frame = Frame { assets: Assets::get(), id: shown(beginning.id()) };
+            let zone = reader::zone(&request);
+            let is_partial = answer::is_partial(&request);
+            let state = state.clone();
+            actix_web::rt::spawn(async move {
+                tokio::select! {
+                    () = pieces.reader_left() => {}
+                    shown = frame.show(beginning, view, zone, is_partial, &state, pieces) => {
+                        if let Err(error) = shown {
+                            log::debug!("a trace was not shown to its end: {error}");
+                        }
+                    }
+                }
             });
-            match page.await {
-                Ok(page) => answer::html(&request, StatusCode::OK, page),
-                Err(error) => answer::search_problem(&request, logged(&SearchError::internal(&error))),
-            }
+            answer
         }
         Err(error) => answer::search_problem(&request, logged(&error)),
     };
     state.observe(started, answer.status());
     answer
+}
+
+impl Frame {
+    /// Sends the head, so that the browser can prepare, while the trace is read; then what is in it.
+    async fn show(
+        self,
+        beginning: Beginning,
+        view: View,
+        zone: Zone,
+        is_partial: bool,
+        state: &State,
+        mut pieces: Pieces,
+    ) -> io::Result<()> {
+        let html =
+            if is_partial { self.as_title().render() } else { self.render() }.map_err(io::Error::other)?;
+        let (head, end) = html.split_once(TRACE).unwrap_or((&html, ""));
+        let end = end.to_owned();
+        pieces.write_str(head).map_err(io::Error::other)?;
+        pieces.send()?;
+        let trace = beginning.rest(state).await;
+        // Ten thousand records take a while: a thread of its own, so that nobody else of this worker waits for them.
+        let written = web::block(move || {
+            match trace {
+                Ok(trace) => TracePage::new(&trace, view, zone).render_into(&mut pieces),
+                Err(error) => {
+                    let Problem { heading, text, .. } = Problem::new(logged(&error), None);
+                    ProblemPage::from((heading, text.as_str())).as_content().render_into(&mut pieces)
+                }
+            }
+            .map_err(io::Error::other)?;
+            pieces.write_str(&end).map_err(io::Error::other)?;
+            pieces.end()
+        });
+        written.await.map_err(io::Error::other)?
+    }
 }
 
 impl View {
@@ -153,7 +205,6 @@ impl TracePage {
         let busiest = busiest(trace);
         let lanes = Lanes::new(busiest.iter().map(|(name, _)| *name));
         Self {
-            assets: Assets::get(),
             id: shown(&trace.id),
             lasted: lasting(whole.to.0 - whole.from.0),
             spans_count: grouped(spans.len() as u64),

@@ -31,7 +31,7 @@ use super::{
     statement::{Statement, Value},
     walk::{Aim, Portion, Walk, count_open},
 };
-use crate::record::Timestamp;
+use crate::{index::signature::UNIT_ROWS, record::Timestamp};
 
 /// Units of the first portion of a walk, and of the largest: 65,536 rows take about 80 ms to filter by a substring.
 pub(super) const UNITS_FIRST: usize = 64;
@@ -203,7 +203,8 @@ impl Search<'_> {
     async fn run(&mut self, session: &mut Session, walk: &mut Walk<'_>) -> Result<End, SearchError> {
         check_regexes(session, &self.expr).await?;
         let wanted = self.query.limit + 1;
-        let (mut units_max, mut units_read) = (UNITS_FIRST, 0);
+        // A page of thousands is not begun with a few hundred rows.
+        let (mut units_max, mut units_read) = (UNITS_FIRST.max(wanted.div_ceil(UNIT_ROWS)), 0);
         loop {
             // 1. The next units; or the end, if none of them can hold a nearer row than the last of a full page.
             let frontier = walk.frontier();

@@ -9,6 +9,8 @@ pub mod tree;
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use self::{hints::Hints, tree::Line};
 use super::{
     State,
@@ -28,6 +30,8 @@ pub(super) use http::routes;
 
 /// Records that are read.
 pub const RECORDS_MAX: usize = 10_000;
+/// Those that are read first: most traces have no more.
+const FIRST_RECORDS: usize = 500;
 /// Bytes of text and metadata that are read, about.
 const BYTES_MAX: i64 = 16 << 20;
 /// When reading ends with what there is; a second before the search is ended.
@@ -52,58 +56,106 @@ pub enum Reach {
     OutOfTime(Cursor),
 }
 
+/// A trace that is there, and of which the first records were read.
+pub struct Beginning {
+    session: Session,
+    snapshot: Snapshot,
+    id: String,
+    query: Query,
+    rows: Vec<Row>,
+    bytes: i64,
+    rows_read: u64,
+    /// Once it is known.
+    reach: Option<Reach>,
+    started: Instant,
+    _turn: OwnedSemaphorePermit,
+}
+
 /// Reads the trace with exactly this id.
 pub async fn read(state: &State, id: &str) -> Result<Trace, SearchError> {
+    again_if_gone(state, async || begin_once(state, id).await?.rest(state).await).await
+}
+
+/// Reads the first records of the trace with exactly this id. That there is none is an error.
+pub async fn begin(state: &State, id: &str) -> Result<Beginning, SearchError> {
+    again_if_gone(state, async || begin_once(state, id).await).await
+}
+
+async fn begin_once(state: &State, id: &str) -> Result<Beginning, SearchError> {
     if id.len() > ID_BYTES_MAX {
         let error = format!("at most {ID_BYTES_MAX} bytes, got {}", id.len());
         return Err(SearchError::bad("traceId", error));
     }
-    let _turn = turn(state).await?;
+    let turn = turn(state).await?;
     let started = Instant::now();
-    again_if_gone(state, async || {
-        let (mut session, snapshot) = Session::open(state, started + state.time_max).await?;
-        let trace = read_within(state, &mut session, &snapshot, id, started).await;
-        session.close().await;
-        trace
-    })
-    .await
+    let (session, snapshot) = Session::open(state, started + state.time_max).await?;
+    let mut beginning = Beginning {
+        session,
+        snapshot,
+        id: id.to_owned(),
+        query: query(id),
+        rows: Vec::new(),
+        bytes: 0,
+        rows_read: 0,
+        reach: None,
+        started,
+        _turn: turn,
+    };
+    let outcome = beginning.read_on(state, FIRST_RECORDS).await;
+    let failure = match (outcome, beginning.rows.is_empty(), &beginning.reach) {
+        (Err(error), _, _) => error,
+        (Ok(()), false, _) => return Ok(beginning),
+        (Ok(()), true, Some(Reach::Whole)) => SearchError::NoTrace,
+        (Ok(()), true, _) => SearchError::TooSlow { retry_after: Duration::from_secs(5) },
+    };
+    beginning.session.close().await;
+    Err(failure)
 }
 
-async fn read_within(
-    state: &State,
-    session: &mut Session,
-    snapshot: &Snapshot,
-    id: &str,
-    started: Instant,
-) -> Result<Trace, SearchError> {
-    let due = started + BUDGET;
-    let mut query = query(id);
-    let (mut rows, mut bytes, mut rows_read): (Vec<Row>, _, _) = (Vec::new(), 0, 0);
-    let reach = loop {
-        query.limit = RECORDS_MAX - rows.len();
-        match find_in(state, session, snapshot, &query, due).await {
-            Ok(found) => {
-                rows_read += found.stats.rows_read;
-                bytes += found.rows.iter().map(Row::bytes).sum::<i64>();
-                rows.extend(found.rows.into_iter().rev());
-                match found.prev {
-                    None => break Reach::Whole,
-                    Some(at) if rows.len() >= RECORDS_MAX || bytes >= BYTES_MAX => break Reach::Limit(at),
-                    Some(at) if Instant::now() >= due => break Reach::OutOfTime(at),
-                    at => query.cursor = at,
-                }
-            }
-            Err(error @ (SearchError::TooSlow { .. } | SearchError::Busy { .. })) => match query.cursor {
-                Some(at) if !rows.is_empty() => break Reach::OutOfTime(at),
-                _ => return Err(error),
-            },
-            Err(error) => return Err(error),
+impl Beginning {
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The whole trace, as far as that goes.
+    pub async fn rest(mut self, state: &State) -> Result<Trace, SearchError> {
+        let mut outcome = Ok(());
+        while self.reach.is_none() && outcome.is_ok() {
+            outcome = self.read_on(state, RECORDS_MAX - self.rows.len()).await;
         }
-    };
-    match (rows.is_empty(), &reach) {
-        (false, _) => Ok(Trace { id: id.to_owned(), rows, reach, rows_read, took: started.elapsed() }),
-        (true, Reach::Whole) => Err(SearchError::NoTrace),
-        (true, _) => Err(SearchError::TooSlow { retry_after: Duration::from_secs(5) }),
+        self.session.close().await;
+        outcome?;
+        let Self { id, rows, reach, rows_read, started, .. } = self;
+        let reach = reach.ok_or_else(|| SearchError::internal(&"a trace was read to no end"))?;
+        Ok(Trace { id, rows, reach, rows_read, took: started.elapsed() })
+    }
+
+    /// Reads up to so many records more.
+    async fn read_on(&mut self, state: &State, records_max: usize) -> Result<(), SearchError> {
+        let due = self.started + BUDGET;
+        self.query.limit = records_max;
+        match find_in(state, &mut self.session, &self.snapshot, &self.query, due).await {
+            Ok(found) => {
+                self.rows_read += found.stats.rows_read;
+                self.bytes += found.rows.iter().map(Row::bytes).sum::<i64>();
+                self.rows.extend(found.rows.into_iter().rev());
+                match found.prev {
+                    None => self.reach = Some(Reach::Whole),
+                    Some(at) if self.rows.len() >= RECORDS_MAX || self.bytes >= BYTES_MAX => {
+                        self.reach = Some(Reach::Limit(at));
+                    }
+                    Some(at) if Instant::now() >= due => self.reach = Some(Reach::OutOfTime(at)),
+                    at => self.query.cursor = at,
+                }
+                Ok(())
+            }
+            Err(error @ (SearchError::TooSlow { .. } | SearchError::Busy { .. })) => {
+                let cursor = self.query.cursor.clone().filter(|_| !self.rows.is_empty());
+                self.reach = Some(Reach::OutOfTime(cursor.ok_or(error)?));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

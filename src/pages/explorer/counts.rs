@@ -1,13 +1,14 @@
 //! The part of the page that comes after its rows: histogram and facets, each as soon as it is counted, each with its own error. In: an
 //! [`Exploration`]. Out: the body of the answer, piece by piece; when the reader leaves, counting ends.
 
-use std::{io::Write, time::Duration};
+use std::{
+    fmt::{self, Write},
+    io,
+    time::Duration,
+};
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web::Bytes};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use flate2::{Compression, write::GzEncoder};
-use futures_util::stream;
-use tokio::sync::mpsc;
 
 use super::{
     COUNTS, ExplorerPage,
@@ -16,7 +17,7 @@ use super::{
     view::View,
 };
 use crate::{
-    pages::{answer, assets},
+    pages::pieces::{self, Pieces},
     search::{count::buckets::Width, error::SearchError, exploration::Exploration, logged},
 };
 
@@ -43,65 +44,70 @@ struct FacetsPart {
     is_live: bool,
 }
 
-/// Pieces of a page: its rows, the histogram, the facets, its end. There is room for all, so a reader who stops reading holds up nobody.
-const PIECES: usize = 4;
-
-type Piece = Result<Bytes, std::io::Error>;
-
 /// What is counted for a page after its rows.
 struct Rest {
     view: View,
     exploration: Exploration,
-    gzip: Option<GzEncoder<Vec<u8>>>,
 }
 
 /// The whole page: the rows now, the rest as it comes.
 pub fn stream(
     request: &HttpRequest,
-    page: &ExplorerPage,
+    page: ExplorerPage,
     view: View,
     exploration: Exploration,
 ) -> HttpResponse {
-    let html = match page.render() {
-        Ok(html) => html,
-        Err(error) => return answer::broken(&error),
-    };
-    let mut answer = answer::page_of(actix_web::http::StatusCode::OK);
-    let gzip = assets::takes_gzip(request).then(|| GzEncoder::new(Vec::new(), Compression::fast()));
-    if gzip.is_some() {
-        answer.insert_header((header::CONTENT_ENCODING, "gzip"));
-    }
-    let rest = Rest { view, exploration, gzip };
-    let (pieces, taken) = mpsc::channel(PIECES);
+    let (pieces, answer) = pieces::open(request);
+    let rest = Rest { view, exploration };
     actix_web::rt::spawn(async move {
         tokio::select! {
-            () = rest.send(&html, &pieces) => {}
+            () = pieces.reader_left() => {}
             // Dropping the rest cancels what Postgres runs for it.
-            () = pieces.closed() => {}
+            sent = rest.send(page, pieces) => {
+                if let Err(error) = sent {
+                    log::debug!("a page was not shown to its end: {error}");
+                }
+            }
         }
     });
-    answer.streaming(stream::unfold(taken, |mut taken| async move {
-        let piece = taken.recv().await?;
-        Some((piece, taken))
-    }))
+    answer
 }
 
-#[derive(PartialEq, Eq)]
-enum Flush {
-    Piece,
-    End,
+/// Hands on what stands before the counts, and keeps what stands behind them.
+struct UpToCounts {
+    pieces: Pieces,
+    end: Option<String>,
+}
+
+impl fmt::Write for UpToCounts {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if let Some(end) = &mut self.end {
+            end.push_str(text);
+            return Ok(());
+        }
+        let Some((front, end)) = text.split_once(COUNTS) else { return self.pieces.write_str(text) };
+        self.end = Some(end.to_owned());
+        self.pieces.write_str(front)
+    }
 }
 
 impl Rest {
-    async fn send(mut self, html: &str, pieces: &mpsc::Sender<Piece>) {
-        let (rows, end) = html.split_once(COUNTS).unwrap_or((html, ""));
-        let _ = pieces.send(self.pack(rows, Flush::Piece)).await;
-        let histogram = self.histogram().await;
-        let _ = pieces.send(self.pack(&histogram, Flush::Piece)).await;
-        let facets = self.facets().await;
-        let _ = pieces.send(self.pack(&facets, Flush::Piece)).await;
-        let _ = pieces.send(self.pack(end, Flush::End)).await;
+    async fn send(mut self, page: ExplorerPage, pieces: Pieces) -> io::Result<()> {
+        // On a thread of its own, so that this one can send the head of the page meanwhile.
+        let rows = web::block(move || {
+            let mut to = UpToCounts { pieces, end: None };
+            page.render_into(&mut to).map_err(io::Error::other)?;
+            to.pieces.send()?;
+            Ok::<_, io::Error>(to)
+        });
+        let UpToCounts { mut pieces, end } = rows.await.map_err(io::Error::other)??;
+        pieces.write_str(&self.histogram().await).map_err(io::Error::other)?;
+        pieces.send()?;
+        pieces.write_str(&self.facets().await).map_err(io::Error::other)?;
+        pieces.write_str(&end.unwrap_or_default()).map_err(io::Error::other)?;
+        pieces.end()?;
         self.exploration.close().await;
+        Ok(())
     }
 
     async fn histogram(&mut self) -> String {
@@ -126,19 +132,6 @@ impl Rest {
         let outcome = outcome.map(|facets| FacetList::new(&self.view, &facets)).map_err(|error| said(&error));
         let longer_href = self.view.links().with("budget", "10s");
         rendered(FacetsPart { outcome, longer_href, is_live: self.view.is_live }.render())
-    }
-
-    /// As bytes that the browser can show at once.
-    fn pack(&mut self, part: &str, flush: Flush) -> Piece {
-        let Some(mut gzip) = self.gzip.take() else { return Ok(Bytes::copy_from_slice(part.as_bytes())) };
-        gzip.write_all(part.as_bytes())?;
-        if flush == Flush::End {
-            return Ok(Bytes::from(gzip.finish()?));
-        }
-        gzip.flush()?;
-        let bytes = std::mem::take(gzip.get_mut());
-        self.gzip = Some(gzip);
-        Ok(Bytes::from(bytes))
     }
 }
 

@@ -25,8 +25,9 @@ use crate::{
 
 /// Spans that are not folded.
 const OPEN_MAX: usize = 300;
-/// In a trace with more logs than this, those of folded spans are not on the page, but behind a link.
-const FOLDED_LOGS_MAX: usize = 2_000;
+/// In a trace with more logs than this fewer spans are not folded, and the logs of those that are stand not on the page, but behind a link.
+const LOGS_MAX: usize = 2_000;
+const OPEN_OF_MANY_MAX: usize = 100;
 /// Ticks on a bar as long as the axis.
 const SLOTS: usize = 200;
 /// Deeper spans are not indented further.
@@ -68,7 +69,8 @@ pub struct SpanView {
     /// The search for its records.
     pub href: Option<String>,
     pub logs: usize,
-    /// Empty if it is bare.
+    /// Its logs are not on the page.
+    pub is_bare: bool,
     pub lines: Vec<Entry>,
 }
 
@@ -90,13 +92,14 @@ pub struct Waterfall<'a> {
 
 /// The rows of the waterfall.
 pub fn items(waterfall: &Waterfall<'_>, spans: &[Span<'_>]) -> Vec<Item> {
-    let depth_max = depth_max(spans);
-    let is_bare = waterfall.trace.rows.len() > FOLDED_LOGS_MAX;
+    let is_bare = waterfall.trace.rows.len() > LOGS_MAX;
+    let open_max = if is_bare { OPEN_OF_MANY_MAX } else { OPEN_MAX };
+    let depth_max = depth_max(spans, open_max);
     let mut items: Vec<Item> = Vec::new();
     let mut open = 0;
     for span in spans {
         let parent = span.parent.and_then(|parent| spans[parent].id);
-        let is_open = span.depth <= depth_max && open < OPEN_MAX;
+        let is_open = span.depth <= depth_max && open < open_max;
         let view = SpanView::new(waterfall, span, parent, !is_open && is_bare);
         match items.last_mut() {
             _ if is_open => {
@@ -123,7 +126,7 @@ pub fn items(waterfall: &Waterfall<'_>, spans: &[Span<'_>]) -> Vec<Item> {
 }
 
 /// The deepest level that is still shown: all spans down to it are not too many.
-fn depth_max(spans: &[Span<'_>]) -> usize {
+fn depth_max(spans: &[Span<'_>], open_max: usize) -> usize {
     let mut at_depth = vec![0; spans.iter().map(|span| span.depth + 1).max().unwrap_or(0)];
     for span in spans {
         at_depth[span.depth] += 1;
@@ -131,7 +134,7 @@ fn depth_max(spans: &[Span<'_>]) -> usize {
     let mut all = 0;
     let fits = |count: &&usize| {
         all += **count;
-        all <= OPEN_MAX
+        all <= open_max
     };
     at_depth.iter().take_while(fits).count().saturating_sub(1)
 }
@@ -169,6 +172,7 @@ impl SpanView {
             errors: span.errors,
             href: span.resource.map(|resource| search(&trace.id, span.id, resource)),
             logs: span.lines.len(),
+            is_bare,
             lines: shown_lines.iter().map(|line| Entry::new(&trace.rows[*line], *zone)).collect(),
         }
     }

@@ -91,15 +91,11 @@ impl Counting<'_> {
         let count = count_open(slice::from_ref(&portion));
         let Portion { leaf, units, rows, .. } = portion;
         let stored = self.snapshot.stored.as_ref();
-        let halves = self.session.halves(vec![(leaf.name.clone(), units)]).await?;
-        let places = halves.into_iter().flatten();
-        let statements: Vec<Statement> = places
-            .map(|(leaf, units)| statement(&sql::Place { leaf: &leaf, units, range, stored }))
-            .collect();
+        let statement = statement(&sql::Place { leaf: &leaf.name, units, range, stored });
         let left = self.time_left();
-        let (counted, open) = self.session.with_count(&statements, count.as_ref(), left).await?;
+        let (mut counted, open) = self.session.with_count(&[statement], count.as_ref(), left).await?;
         self.rows_read += rows + open;
-        Ok(counted.concat())
+        Ok(counted.pop().unwrap_or_default())
     }
 
     fn time_left(&self) -> Duration {
