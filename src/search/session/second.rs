@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool, Timeouts};
+use deadpool_postgres::{Object, Timeouts};
 use tokio_postgres::SimpleQueryMessage;
 
-use super::{SETTINGS, SILENCE_MAX, Session, Stopped, give_back};
-use crate::search::sql::Places;
+use super::{BEGIN, SETTINGS, SILENCE_MAX, Session, Stopped, give_back};
+use crate::search::{error::SearchError, sql::Places};
 
 /// What reads as many units is worth two statements side by side.
 const HALVED_UNITS_MIN: usize = 256;
@@ -25,7 +25,10 @@ impl Session {
         }
         let units: usize = places.iter().map(|(_, units)| units.len()).sum();
         if units >= HALVED_UNITS_MIN && self.second.is_none() {
-            self.second = join(self.client(), &self.pool).await?;
+            let Ok(joined) = tokio::time::timeout(SILENCE_MAX, self.join()).await else {
+                return Err(SearchError::unavailable("Postgres does not answer").into());
+            };
+            joined?;
         }
         if units < HALVED_UNITS_MIN || self.second.is_none() {
             return Ok(vec![places]);
@@ -36,30 +39,31 @@ impl Session {
         rest.retain(|(_, units)| !units.is_empty());
         Ok(vec![places, rest])
     }
-}
 
-async fn join(first: &Object, pool: &Pool) -> Result<Option<Object>, tokio_postgres::Error> {
-    let timeouts =
-        Timeouts { wait: Some(Duration::ZERO), create: Some(SILENCE_MAX), recycle: Some(SILENCE_MAX) };
-    let Ok(second) = pool.timeout_get(&timeouts).await else { return Ok(None) };
-    let exported = first.simple_query(EXPORT).await?;
-    let id = exported.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    });
-    // The server's own name for it: digits and dashes.
-    let Some(id) = id.filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')) else {
-        return Ok(None);
-    };
-    let begin = format!(
-        "begin isolation level repeatable read read only; set transaction snapshot '{id}'; {SETTINGS}"
-    );
-    match second.batch_execute(&begin).await {
-        Ok(()) => Ok(Some(second)),
-        Err(error) => {
+    /// Opens the second connection in the snapshot of the first, if one is free.
+    async fn join(&mut self) -> Result<(), tokio_postgres::Error> {
+        let (Some(first), None) = (&self.client, &self.second) else { return Ok(()) };
+        let create = Some(SILENCE_MAX);
+        let timeouts = Timeouts { wait: Some(Duration::ZERO), create, recycle: create };
+        let Ok(second) = self.pool.timeout_get(&timeouts).await else { return Ok(()) };
+        // Kept from here on, so that a search that is dropped in the middle gives it up, and does not give it back as it is.
+        let second = self.second.insert(second);
+        let exported = first.simple_query(EXPORT).await?;
+        let name = exported.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        // The server's own name for it.
+        let name = name.filter(|name| name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'));
+        let begin = name.map(|name| format!("{BEGIN}; set transaction snapshot '{name}'; {SETTINGS}"));
+        let begun = match &begin {
+            Some(begin) => second.batch_execute(begin).await.map_err(|error| error.to_string()),
+            None => Err("a snapshot was exported without a name".to_owned()),
+        };
+        if let Err(error) = begun {
             log::debug!("a search goes on with one connection: {error}");
-            drop(Object::take(second));
-            Ok(None)
+            self.second.take().map(Object::take);
         }
+        Ok(())
     }
 }
