@@ -1,5 +1,6 @@
 //! The page of a trace, made of nothing but its records. In: `GET /traces/{traceId}`. Out: a waterfall of spans with their records below
-//! them (`?view=spans`), or all records in one list (`?view=logs`); every record is on the page, whatever is folded.
+//! them (`?view=spans`), or all records in one list (`?view=logs`). Every record is on the page, whatever is folded, but in a large trace those
+//! of folded spans are in the list alone.
 
 pub mod axis;
 pub mod lanes;
@@ -66,6 +67,8 @@ struct Frame {
 pub struct TracePage {
     id: String,
     lasted: String,
+    /// Before every number, if there is more of the trace.
+    at_least: &'static str,
     spans_count: String,
     logs_count: String,
     from: String,
@@ -204,9 +207,11 @@ impl TracePage {
         let axis = Axis::new(whole);
         let busiest = busiest(trace);
         let lanes = Lanes::new(busiest.iter().map(|(name, _)| *name));
+        let at_least = if trace.reach == Reach::Whole { "" } else { "≥ " };
         Self {
             id: shown(&trace.id),
             lasted: lasting(whole.to.0 - whole.from.0),
+            at_least,
             spans_count: grouped(spans.len() as u64),
             logs_count: grouped(trace.rows.len() as u64),
             from: show(whole.from, zone, Form::Full),

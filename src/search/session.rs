@@ -251,8 +251,7 @@ impl Session {
 
     /// Ends the snapshot and gives the connection back.
     pub async fn close(mut self) {
-        give_back(&mut self.client).await;
-        give_back(&mut self.second).await;
+        future::join(give_back(&mut self.client), give_back(&mut self.second)).await;
     }
 
     /// Keeps what was changed, and gives the connection back.
@@ -300,19 +299,22 @@ async fn run(
     set.and_then(|()| ran.into_iter().collect())
 }
 
+/// Cancels what runs on a connection and gives it up: nobody knows what it is in the middle of.
+fn give_up(client: Object) {
+    let client = Object::take(client);
+    let token = client.cancel_token();
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            if let Err(error) = token.cancel_query(NoTls).await {
+                log::debug!("cannot cancel a search that nobody waits for: {error}");
+            }
+            drop(client);
+        });
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
-        for client in [self.client.take(), self.second.take()].into_iter().flatten() {
-            let client = Object::take(client);
-            let token = client.cancel_token();
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move {
-                    if let Err(error) = token.cancel_query(NoTls).await {
-                        log::debug!("cannot cancel a search that nobody waits for: {error}");
-                    }
-                    drop(client);
-                });
-            }
-        }
+        [self.client.take(), self.second.take()].into_iter().flatten().for_each(give_up);
     }
 }

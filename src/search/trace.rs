@@ -101,7 +101,11 @@ async fn begin_once(state: &State, id: &str) -> Result<Beginning, SearchError> {
         started,
         _turn: turn,
     };
-    let outcome = beginning.read_on(state, FIRST_RECORDS).await;
+    // While others search, a step may end before it has found any.
+    let mut outcome = Ok(());
+    while outcome.is_ok() && beginning.rows.is_empty() && beginning.reach.is_none() {
+        outcome = beginning.read_on(state, FIRST_RECORDS).await;
+    }
     let failure = match (outcome, beginning.rows.is_empty(), &beginning.reach) {
         (Err(error), _, _) => error,
         (Ok(()), false, _) => return Ok(beginning),

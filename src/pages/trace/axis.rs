@@ -73,11 +73,12 @@ fn percent(share: f64) -> String {
 /// The smallest round step with which the marks are not too many.
 fn step(micros: i64) -> i64 {
     let decimal = (0..8).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_i64.pow(power)));
-    let decimal = decimal.take_while(|step| *step < MINUTE);
+    let decimal = decimal.take_while(|step| *step < 10 * SECOND);
+    let seconds = [10, 15, 30].map(|seconds| seconds * SECOND);
     let clock = [1, 2, 5, 10, 20, 30].map(|minutes| minutes * MINUTE);
     let hours = [1, 2, 6, 12].map(|hours| hours * HOUR);
     let days = (0..6).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_i64.pow(power) * DAY));
-    let mut all = decimal.chain(clock).chain(hours).chain(days);
+    let mut all = decimal.chain(seconds).chain(clock).chain(hours).chain(days);
     all.find(|step| micros / step < MARKS_MAX).unwrap_or(DAY * 1_000_000)
 }
 
@@ -135,6 +136,7 @@ mod tests {
         };
         assert_eq!(marks(1_000_000), ["0", "200 ms", "400 ms", "600 ms", "800 ms"]);
         assert_eq!(marks(0), ["0"]);
+        assert_eq!(marks(5 * MINUTE), ["0", "1 min", "2 min", "3 min", "4 min"]);
         assert_eq!(marks(3 * HOUR), ["0", "30 min", "1 h", "1 h 30 min", "2 h", "2 h 30 min"]);
         for power in 0..18 {
             let count = marks(10_i64.pow(power) * 7 / 2).len();

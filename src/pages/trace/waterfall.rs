@@ -44,6 +44,8 @@ pub enum Item {
 /// Spans that are there, one click away.
 pub struct Folded {
     pub label: String,
+    /// Of the nearest of them.
+    pub indent: usize,
     pub errors: usize,
     /// Their logs are not on the page.
     pub is_bare: bool,
@@ -108,7 +110,13 @@ pub fn items(waterfall: &Waterfall<'_>, spans: &[Span<'_>]) -> Vec<Item> {
             }
             Some(Item::Folded(folded)) => folded.add(view),
             _ => {
-                let mut folded = Folded { label: String::new(), errors: 0, is_bare, spans: Vec::new() };
+                let mut folded = Folded {
+                    label: String::new(),
+                    indent: view.indent,
+                    errors: 0,
+                    is_bare,
+                    spans: Vec::new(),
+                };
                 folded.add(view);
                 items.push(Item::Folded(folded));
             }
@@ -142,6 +150,7 @@ fn depth_max(spans: &[Span<'_>], open_max: usize) -> usize {
 impl Folded {
     fn add(&mut self, span: SpanView) {
         self.errors += span.errors;
+        self.indent = self.indent.min(span.indent);
         self.spans.push(span);
     }
 }

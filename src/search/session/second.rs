@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Timeouts};
+use deadpool_postgres::Timeouts;
 use tokio_postgres::SimpleQueryMessage;
 
-use super::{BEGIN, SETTINGS, SILENCE_MAX, Session, Stopped, give_back};
+use super::{BEGIN, SETTINGS, SILENCE_MAX, Session, Stopped, give_back, give_up};
 use crate::search::{error::SearchError, sql::Places};
 
 /// What reads as many units is worth two statements side by side.
@@ -21,6 +21,8 @@ impl Session {
         let is_alone = self.turns.available_permits() + 1 >= self.turns_max;
         if !is_alone {
             give_back(&mut self.second).await;
+            // One that did not answer may end its transaction later, and is not to be taken for one that sees the snapshot.
+            self.second.take().into_iter().for_each(give_up);
             return Ok(vec![places]);
         }
         let units: usize = places.iter().map(|(_, units)| units.len()).sum();
@@ -62,7 +64,7 @@ impl Session {
         };
         if let Err(error) = begun {
             log::debug!("a search goes on with one connection: {error}");
-            self.second.take().map(Object::take);
+            self.second.take().into_iter().for_each(give_up);
         }
         Ok(())
     }
