@@ -49,8 +49,7 @@ pub fn open(request: &HttpRequest) -> (Pieces, HttpResponse) {
 
 impl fmt::Write for Pieces {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.html.push_str(text);
-        if self.html.len() >= self.full { self.send().map_err(|_| fmt::Error) } else { Ok(()) }
+        self.add(text).map_err(|_| fmt::Error)
     }
 }
 
@@ -59,6 +58,12 @@ impl Pieces {
     pub fn reader_left(&self) -> impl Future<Output = ()> + use<> {
         let sent = self.sent.clone();
         async move { sent.closed().await }
+    }
+
+    /// Takes a text as it is.
+    pub fn add(&mut self, text: &str) -> io::Result<()> {
+        self.html.push_str(text);
+        if self.html.len() >= self.full { self.send() } else { Ok(()) }
     }
 
     /// Sends what was written so far, in a way that the browser can show it.

@@ -6,7 +6,7 @@ pub mod axis;
 pub mod lanes;
 pub mod waterfall;
 
-use std::{collections::HashMap, fmt::Write, io, time::Instant};
+use std::{collections::HashMap, io, time::Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -120,12 +120,12 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     let begun = async {
         let (id, others) = asked_id(&request)?;
         let view = View::read(&others)?;
-        Ok((begin(&state, &id).await?, view))
+        Ok((begin(&state, &id).await?, shown(&id), view))
     };
     let answer = match begun.await {
-        Ok((beginning, view)) => {
+        Ok((beginning, id, view)) => {
             let (pieces, answer) = pieces::open(&request);
-            let frame = Frame { assets: Assets::get(), id: shown(beginning.id()) };
+            let frame = Frame { assets: Assets::get(), id };
             let zone = reader::zone(&request);
             let is_partial = answer::is_partial(&request);
             let state = state.clone();
@@ -162,7 +162,7 @@ impl Frame {
             if is_partial { self.as_title().render() } else { self.render() }.map_err(io::Error::other)?;
         let (head, end) = html.split_once(TRACE).unwrap_or((&html, ""));
         let end = end.to_owned();
-        pieces.write_str(head).map_err(io::Error::other)?;
+        pieces.add(head)?;
         pieces.send()?;
         let trace = beginning.rest(state).await;
         // Ten thousand records take a while: a thread of its own, so that nobody else of this worker waits for them.
@@ -175,7 +175,7 @@ impl Frame {
                 }
             }
             .map_err(io::Error::other)?;
-            pieces.write_str(&end).map_err(io::Error::other)?;
+            pieces.add(&end)?;
             pieces.end()
         });
         written.await.map_err(io::Error::other)?

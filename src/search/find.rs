@@ -8,13 +8,18 @@
 
 mod one;
 mod page;
+mod pace;
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::one::find_one;
-use self::page::{Cost, page};
+pub(super) use self::pace::{UNITS_FIRST, UNITS_MAX, next_units};
+use self::{
+    pace::{first_units, units_to_fill},
+    page::{Cost, page},
+};
 use super::{
     State,
     as_of::{AsOf, StoredBefore},
@@ -31,19 +36,14 @@ use super::{
     statement::{Statement, Value},
     walk::{Aim, Portion, Walk, count_open},
 };
-use crate::{index::signature::UNIT_ROWS, record::Timestamp};
+use crate::record::Timestamp;
 
-/// Units of the first portion of a walk, and of the largest: 65,536 rows take about 80 ms to filter by a substring.
-pub(super) const UNITS_FIRST: usize = 64;
-pub(super) const UNITS_MAX: usize = 2_048;
 /// Leaves of one statement.
 const LEAVES_MAX: usize = 8;
 /// How long a search that is not quick waits for others like it, if it has something to answer; meanwhile it keeps a quick one waiting.
 const LONG_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Rows that a search reads unless it was given a budget of its own, whatever the time: 10 ms on an idle core.
 const ROWS_MIN: u64 = 8_192;
-/// A portion should take about this long: what is lost when the time is up in the middle of it.
-const PORTION_TIME: Duration = Duration::from_millis(40);
 /// Bytes of text and metadata on one page.
 const PAGE_BYTES_MAX: i64 = 8 << 20;
 /// A regular expression must compile within this.
@@ -203,8 +203,7 @@ impl Search<'_> {
     async fn run(&mut self, session: &mut Session, walk: &mut Walk<'_>) -> Result<End, SearchError> {
         check_regexes(session, &self.expr).await?;
         let wanted = self.query.limit + 1;
-        // A page of thousands is not begun with a few hundred rows.
-        let (mut units_max, mut units_read) = (UNITS_FIRST.max(wanted.div_ceil(UNIT_ROWS)), 0);
+        let (mut units_max, mut units_read) = (first_units(wanted), 0);
         loop {
             // 1. The next units; or the end, if none of them can hold a nearer row than the last of a full page.
             let frontier = walk.frontier();
@@ -381,28 +380,6 @@ fn is_before(direction: Direction, one: Position, other: Position) -> bool {
         Direction::Older => one > other,
         Direction::Newer => one < other,
     }
-}
-
-/// How many units more should fill a page, going by those that were read; a few more, because they differ.
-fn units_to_fill(wanted: usize, hits: usize, units_read: usize) -> usize {
-    if hits == 0 {
-        return UNITS_MAX;
-    }
-    let missing = wanted.saturating_sub(hits);
-    (units_read * missing * 5 / (hits * 4)).clamp(UNITS_FIRST / 2, UNITS_MAX)
-}
-
-/// Twice as much while portions are quick, half when they are slow, and not more than what should fit into the rest of the time.
-pub(super) fn next_units(units: usize, took: Duration, rest: Duration) -> usize {
-    let wanted = if took < PORTION_TIME / 2 {
-        units * 2
-    } else if took > PORTION_TIME * 2 {
-        units / 2
-    } else {
-        units
-    };
-    let fitting = units as f64 * 0.8 * rest.as_secs_f64() / took.as_secs_f64().max(1e-6);
-    wanted.min(fitting as usize).clamp(8, UNITS_MAX)
 }
 
 pub(super) async fn check_regexes(session: &mut Session, expr: &Expr) -> Result<(), SearchError> {

@@ -117,10 +117,6 @@ async fn begin_once(state: &State, id: &str) -> Result<Beginning, SearchError> {
 }
 
 impl Beginning {
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
     /// The whole trace, as far as that goes.
     pub async fn rest(mut self, state: &State) -> Result<Trace, SearchError> {
         let mut outcome = Ok(());

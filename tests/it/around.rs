@@ -262,6 +262,9 @@ async fn ten_thousand_logs_of_a_trace() {
         let folded: String = folded.filter_map(|piece| piece.split("</ol></details></li>").next()).collect();
         assert!(folded.contains("are not on this page, because it has so many"));
         assert!(distinct.is_subset(&wanted) && lines(&folded).is_empty());
+        let (spans, marks) =
+            (folded.matches("<li class=\"span ").count(), folded.matches("class=\"begin\"").count());
+        assert!(spans >= 600 && marks == spans, "{marks} of {spans} folded spans can be seen");
         assert_eq!(logs_counted(&text), 10_000);
         assert_eq!(logs_counted(&folded), 10_000 - found.len());
         let search = folded.split_once("<li class=\"span").unwrap().1.split_once("href=\"").unwrap().1;
@@ -279,6 +282,7 @@ async fn ten_thousand_logs_of_a_trace() {
     assert_eq!(ids(&trace["logs"]), all[..10_000], "the first ones, in order");
     let page = app.get("/traces/4bf92f3577b34da6a3ce929d0e0e4736").await.text();
     assert!(page.contains("These are the first 10,000 logs of more."));
+    assert!(page.contains("≥ 700 spans · ≥ 10,000 logs") && page.contains("</b> ≥ 104</a>"), "{page}");
     let onward =
         page.split("logs of more. <a href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let onward = app.get(&onward.replace("&#38;", "&").replace("&amp;", "&")).await.text();

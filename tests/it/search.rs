@@ -35,12 +35,12 @@ async fn filled(app: &TestApp, records: &[Value]) {
     app.wait_rows(records.len() as i64).await;
 }
 
-/// 60,000 rows of one leaf, all in open blocks; `n` counts them from the oldest on.
+/// 60,000 rows of one leaf and a hundred traces, all in open blocks; `n` counts them from the oldest on.
 async fn filled_by_sql(app: &TestApp, message: &str) {
     let fill = format!(
-        "insert into records (timestamp, id, block, level, resource_id, message)
+        "insert into records (timestamp, id, block, level, resource_id, trace_id, message)
         select timestamptz '2026-01-02T00:00:00Z' + n / 3 * interval '1 second', gen_random_uuid(), n / 256 * 8 + n % 256 / 32, 3, 'r',
-          {message}
+          pack_id('trace-' || n % 100), {message}
         from generate_series(1, 60000) n"
     );
     let open = "insert into open_blocks (leaf, block, level, writer)
@@ -336,24 +336,51 @@ async fn two_halves_are_the_whole() {
     app.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_search_is_cancelled_when_its_client_leaves() {
-    let app = TestApp::plan().env("SEARCH_BUDGET_MS", 30_000).ready().await;
+/// Statements of searches that run.
+const RUNNING: &str = "select count(*) from pg_stat_activity where datname = current_database() and state = 'active' and query like '%offset 0%' and pid <> pg_backend_pid()";
+
+/// A search that takes for ever, on its way in two halves. It ends with its connection.
+async fn endless(app: &TestApp) -> tokio::net::TcpStream {
     // Back references over random text take minutes for one record. The newest have none, so that large portions are reached.
     let random = "case when n > 50000 then '' else (select string_agg(md5(n::text || k), '') from generate_series(1, 12) k) end";
-    filled_by_sql(&app, random).await;
-    let running = "select count(*) from pg_stat_activity where datname = current_database() and state = 'active' and query like '%offset 0%' and pid <> pg_backend_pid()";
+    filled_by_sql(app, random).await;
     let mut client = tokio::net::TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
     let request = "GET /api/logs?regex=(.%2B).*(.%2B).*%5C1%5C2%24 HTTP/1.1\r\nHost: x\r\n\r\n";
     client.write_all(request.as_bytes()).await.unwrap();
     eventually("both halves of the search run", seconds(10), async || {
-        (app.database().number(running).await == 2).then_some(())
+        (app.database().number(RUNNING).await == 2).then_some(())
     })
     .await;
-    drop(client);
-    let stopped = async || (app.database().number(running).await == 0).then_some(());
+    client
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_is_cancelled_when_its_client_leaves() {
+    let app = TestApp::plan().env("SEARCH_BUDGET_MS", 30_000).ready().await;
+    drop(endless(&app).await);
+    let stopped = async || (app.database().number(RUNNING).await == 0).then_some(());
     eventually("the search is cancelled", seconds(3), stopped).await;
     assert_eq!(app.get("/api/logs").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trace_waits_for_a_long_search() {
+    let app = TestApp::plan().env("SEARCH_BUDGET_MS", 30_000).ready().await;
+    let endless = endless(&app).await;
+    let page = tokio::spawn(app.client.get(format!("{}/traces/trace-7?view=logs", app.url)).send());
+    // Longer than a search waits that has something to answer.
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction' and now() - state_change > interval '700 ms'";
+    eventually("the trace waits", seconds(8), async || {
+        assert!(!page.is_finished(), "the trace was given up");
+        (app.database().number(waiting).await > 0).then_some(())
+    })
+    .await;
+    drop(endless);
+    let page = page.await.unwrap().expect("the page comes");
+    assert_eq!(page.status(), 200);
+    let html = page.text().await.expect("all of it");
+    assert_eq!(html.matches("<li class=\"entry ").count(), 600);
+    assert!(html.trim_end().ends_with("</html>"));
 }
 
 /// U+0000 is in no record, and no parameter can hold it: such an expression finds nothing, and is no error.

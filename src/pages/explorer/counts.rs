@@ -1,11 +1,7 @@
 //! The part of the page that comes after its rows: histogram and facets, each as soon as it is counted, each with its own error. In: an
 //! [`Exploration`]. Out: the body of the answer, piece by piece; when the reader leaves, counting ends.
 
-use std::{
-    fmt::{self, Write},
-    io,
-    time::Duration,
-};
+use std::{fmt, io, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -101,10 +97,10 @@ impl Rest {
             Ok::<_, io::Error>(to)
         });
         let UpToCounts { mut pieces, end } = rows.await.map_err(io::Error::other)??;
-        pieces.write_str(&self.histogram().await).map_err(io::Error::other)?;
+        pieces.add(&self.histogram().await)?;
         pieces.send()?;
-        pieces.write_str(&self.facets().await).map_err(io::Error::other)?;
-        pieces.write_str(&end.unwrap_or_default()).map_err(io::Error::other)?;
+        pieces.add(&self.facets().await)?;
+        pieces.add(&end.unwrap_or_default())?;
         pieces.end()?;
         self.exploration.close().await;
         Ok(())

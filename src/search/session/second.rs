@@ -26,13 +26,14 @@ impl Session {
             return Ok(vec![places]);
         }
         let units: usize = places.iter().map(|(_, units)| units.len()).sum();
-        if units >= HALVED_UNITS_MIN && self.second.is_none() {
-            let Ok(joined) = tokio::time::timeout(SILENCE_MAX, self.join()).await else {
-                return Err(SearchError::unavailable("Postgres does not answer").into());
-            };
-            joined?;
+        if units < HALVED_UNITS_MIN {
+            return Ok(vec![places]);
         }
-        if units < HALVED_UNITS_MIN || self.second.is_none() {
+        let Ok(joined) = tokio::time::timeout(SILENCE_MAX, self.join()).await else {
+            return Err(SearchError::unavailable("Postgres does not answer").into());
+        };
+        joined?;
+        if self.second.is_none() {
             return Ok(vec![places]);
         }
         let half = |(leaf, units): &mut (String, Vec<i32>)| (leaf.clone(), units.split_off(units.len() / 2));
@@ -42,7 +43,7 @@ impl Session {
         Ok(vec![places, rest])
     }
 
-    /// Opens the second connection in the snapshot of the first, if one is free.
+    /// Opens the second connection in the snapshot of the first, if it is not open and one is free.
     async fn join(&mut self) -> Result<(), tokio_postgres::Error> {
         let (Some(first), None) = (&self.client, &self.second) else { return Ok(()) };
         let create = Some(SILENCE_MAX);

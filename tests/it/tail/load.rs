@@ -6,11 +6,15 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::Value;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 
 use crate::harness::{
     Answer,
@@ -29,7 +33,7 @@ const CONNECTIONS: usize = 3;
 #[derive(Clone, Default)]
 pub struct Told {
     ids: Arc<Mutex<Vec<String>>>,
-    count: Arc<AtomicUsize>,
+    count: watch::Sender<usize>,
     ends: Arc<AtomicBool>,
     reader: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -108,8 +112,9 @@ impl Told {
 
     fn add(&self, data: &Value, ids: Vec<String>) {
         assert_eq!(data["skipped"], 0, "the writers wait for the reader");
-        self.count.fetch_add(ids.len(), Ordering::SeqCst);
+        let count = ids.len();
         self.ids.lock().unwrap().extend(ids);
+        self.count.send_modify(|told| *told += count);
     }
 
     fn has_failed(&self) -> bool {
@@ -118,12 +123,15 @@ impl Told {
 }
 
 /// Until what the writers have signed is in groups; they do not run on without the reader.
-async fn sealed(database: &Database) {
-    let deadline = Instant::now() + seconds(30);
-    while database.number("select count(*) from signatures").await > 0 {
-        assert!(Instant::now() < deadline, "not within 30 s: all signatures are sealed");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+async fn sealed(database: &Arc<Database>) {
+    let (database, runtime) = (database.clone(), Handle::current());
+    // On a thread of its own: the compiler cannot tell that what waits with an async closure may change threads.
+    let waits = move || {
+        runtime.block_on(eventually("all signatures are sealed", seconds(30), async || {
+            (database.number("select count(*) from signatures").await == 0).then_some(())
+        }));
+    };
+    tokio::task::spawn_blocking(waits).await.expect("it is sealed");
 }
 
 impl Writers {
@@ -143,14 +151,13 @@ impl Writers {
             let name = unique("seq");
             let (url, client) =
                 (format!("{url}{INGEST}"), reqwest::Client::builder().no_proxy().build().unwrap());
-            let (told, accepted, count, ends) =
-                (self.told.clone(), self.accepted.clone(), self.count.clone(), self.ends.clone());
+            let (mut told, accepted, count, ends) =
+                (self.told.count.subscribe(), self.accepted.clone(), self.count.clone(), self.ends.clone());
             self.posting.spawn(async move {
                 let mut dice = Dice(name.len() as u64 + name.bytes().map(u64::from).sum::<u64>());
                 for number in 0.. {
-                    while count.load(Ordering::SeqCst) > told.count.load(Ordering::SeqCst) + AHEAD_MAX {
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                    }
+                    let is_near = |told: &usize| count.load(Ordering::SeqCst) <= *told + AHEAD_MAX;
+                    told.wait_for(is_near).await.expect("somebody is told as long as anybody writes");
                     if ends.load(Ordering::SeqCst) {
                         return;
                     }
