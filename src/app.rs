@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{dev::ServerHandle, web};
+use actix_web::dev::ServerHandle;
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
@@ -27,7 +27,6 @@ use crate::{
     config::{Config, DatabaseConfig, QueueConfig},
     db,
     health::{Health, Trouble},
-    ingest,
     metrics::Metrics,
     private_postgres::{PrivatePostgres, PrivatePostgresError},
     queue::{
@@ -35,7 +34,7 @@ use crate::{
         direct::{self, DirectReceiver},
         kafka::{self, KafkaQueue},
     },
-    search::{self, tail::Feed},
+    search,
     writer::{self, consumer::ConsumerThread, leaves::Leaves, store::Shared, store::Store},
 };
 
@@ -72,9 +71,7 @@ pub struct App {
     in_flight: Arc<AtomicUsize>,
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
-    door: web::Data<ingest::State>,
-    feed: web::Data<Feed>,
-    search: web::Data<search::State>,
+    rooms: Rooms,
     writer: Writer,
     /// What keeps the searches up to date.
     ahead: Option<JoinHandle<()>>,
@@ -111,30 +108,16 @@ impl App {
         let (queue, writer) = start_writer(&config, &database, &health, &metrics, migrated)?;
         let in_flight = Arc::new(AtomicUsize::new(0));
         let rooms = Rooms::new(&config, &database, queue, &health, &metrics);
-        let (door, feed, search) = (rooms.door.clone(), rooms.feed.clone(), rooms.search.clone());
         let ahead = config.roles.query.then(|| tokio::spawn(search::ahead::run(rooms.search.clone())));
-        let (server, serving) = serve(socket, rooms, in_flight.clone())?;
+        let (server, serving) = serve(socket, rooms.clone(), in_flight.clone())?;
         let psql = postgres.as_ref().map(PrivatePostgres::psql);
-        Ok(Self {
-            address,
-            psql,
-            health,
-            in_flight,
-            server,
-            serving,
-            door,
-            feed,
-            search,
-            writer,
-            ahead,
-            postgres,
-        })
+        Ok(Self { address, psql, health, in_flight, server, serving, rooms, writer, ahead, postgres })
     }
 
     /// Returns when everything is stopped and everything taken is stored or answered.
     pub async fn stop(mut self) {
         self.health.report(Trouble::Stopping, "the process is stopping");
-        self.feed.end();
+        self.rooms.feed.end();
         if let Some(ahead) = self.ahead.take() {
             ahead.abort();
         }
@@ -152,8 +135,8 @@ impl App {
         if let Ok(Err(error)) = self.serving.await {
             log::error!("HTTP server: {error}");
         }
-        if let Queue::Kafka(_) = self.door.queue {
-            let door = self.door.clone();
+        if let Queue::Kafka(_) = self.rooms.door.queue {
+            let door = self.rooms.door.clone();
             let flushed = tokio::task::spawn_blocking(move || {
                 if let Queue::Kafka(queue) = &door.queue {
                     queue.flush(PRODUCER_WAIT_MAX);
@@ -167,8 +150,8 @@ impl App {
             );
         }
         // Or each would say that its server has gone.
-        self.search.close();
-        self.door.pool.close();
+        self.rooms.close_searches();
+        self.rooms.door.pool.close();
         if let Some(postgres) = self.postgres {
             postgres.stop().await;
         }

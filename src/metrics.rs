@@ -86,7 +86,7 @@ impl Metrics {
         );
         series!(
             blocks_in_memory,
-            "Signatures that are not sealed and that this process keeps to search them, 8 KiB each",
+            "Signatures that are not sealed and that this process keeps to search them, 12 KiB each",
             GaugeI::default()
         );
         series!(queued_bytes, "Bytes of records between door and durability", GaugeI::default());

@@ -66,13 +66,15 @@ use crate::{
 /// A search that has not even one certain answer by then is given up.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
-/// What all searches of the process share.
+/// What all searches of the process share, and the connections of those that run in the same place.
+#[derive(Clone)]
 pub struct State {
+    /// A connection is driven by the runtime that opened it. Answers that change threads wait for the processor twice more, each time.
     pool: Pool,
     /// For what is kept for people.
     shelf: Pool,
     pub history: History,
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
     /// When the first answer is due.
     budget: Duration,
     /// When a search ends, whatever it has.
@@ -88,7 +90,7 @@ pub struct State {
     /// How long an export waits for its client.
     export_wait_max: Duration,
     /// What completes query lines.
-    keys: complete::keys::KeysSeen,
+    keys: Arc<complete::keys::KeysSeen>,
     metrics: Arc<Metrics>,
 }
 
@@ -99,7 +101,7 @@ impl State {
             pool,
             shelf,
             history,
-            catalogue: Catalogue::default(),
+            catalogue: Arc::default(),
             budget: config.budget,
             time_max: TIME_MAX,
             turns: Arc::new(Semaphore::new(config.concurrent_max)),
@@ -107,9 +109,14 @@ impl State {
             long_turns: Arc::new(Semaphore::new(config.long_max)),
             exports: Arc::new(Semaphore::new(config.exports_max)),
             export_wait_max: config.export_wait_max,
-            keys: complete::keys::KeysSeen::default(),
+            keys: Arc::default(),
             metrics,
         }
+    }
+
+    /// The same with connections of its own: for the searches of one HTTP worker.
+    pub fn with_pool(&self, pool: Pool) -> Self {
+        Self { pool, ..self.clone() }
     }
 
     /// Gives all connections up; nothing is searched any more.

@@ -23,12 +23,18 @@ pub(crate) struct Product {
 
 impl Product {
     pub(crate) async fn start(kafka: Option<&Kafka>) -> Self {
+        Self::start_with(kafka, &[]).await
+    }
+
+    /// With settings of the product beside those of every bench.
+    pub(crate) async fn start_with(kafka: Option<&Kafka>, settings: &[(&str, String)]) -> Self {
         let data_dir = scratch("product");
         let mut command = Command::new(env!("CARGO_BIN_EXE_log-ingestor"));
         command
             .env("LISTEN", "127.0.0.1:0")
             .env("DATA_DIR", &data_dir)
             .env("RUST_LOG", "warn")
+            .envs(settings.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped());
         if let Some(kafka) = kafka {
             command.env("KAFKA_BROKERS", format!("127.0.0.1:{}", kafka.port));
@@ -100,17 +106,22 @@ impl Product {
 
     /// Until the process has committed so many rows since its start.
     pub(crate) async fn wait_until_stored(&self, rows: u64) {
-        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
-        let mut connection = crate::client::Connection::open(&self.address).await;
-        loop {
-            connection.exchange(request.as_bytes()).await;
-            let text = String::from_utf8_lossy(connection.body()).into_owned();
-            let line = text.lines().find_map(|line| line.strip_prefix("log_ingestor_stored_records_total "));
-            if line.and_then(|line| line.parse::<u64>().ok()).is_some_and(|stored| stored >= rows) {
-                return;
-            }
+        while self
+            .metric("log_ingestor_stored_records_total ")
+            .await
+            .is_none_or(|stored| stored < rows as f64)
+        {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// What a line of `/metrics` says that begins so.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        let mut connection = crate::client::Connection::open(&self.address).await;
+        connection.exchange(request.as_bytes()).await;
+        let text = String::from_utf8_lossy(connection.body()).into_owned();
+        text.lines().find_map(|line| line.strip_prefix(name)).and_then(|text| text.parse().ok())
     }
 
     async fn wait_until_ready(&self) {

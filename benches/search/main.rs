@@ -1,7 +1,7 @@
 //! `make bench-search`: decides whether the search index is good. Loads records through the product's HTTP interface, asks every kind of
 //! question, compares each answer with brute force in Postgres, and prints figures beside goals. A wrong answer ends it with code 1.
 //!
-//! `BENCH_ONLY` selects parts: load, page, quiet, live, write, ingest, sizes, compare, real. What else may be set stands in settings.rs.
+//! `BENCH_ONLY` selects parts: load, page, quiet, live, write, ingest, sizes, compare, real, sustained. What else may be set stands in settings.rs.
 
 #[path = "../bench/bare.rs"]
 mod bare;
@@ -36,6 +36,7 @@ mod records;
 mod rounds;
 mod settings;
 mod sizes;
+mod sustained;
 mod tables;
 mod truth;
 mod write;
@@ -83,6 +84,9 @@ async fn run(settings: &Settings) -> bool {
     }
     if settings.wants("real") {
         real::run(settings, &mut tables, &progress).await;
+    }
+    if settings.wants("sustained") {
+        sustained::run(settings, &mut tables, &progress).await;
     }
     progress.say("done");
     tables.publish(settings, &server)

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) ingest_rate: u64,
     /// `BENCH_INGEST_SECONDS`: how long each of the two ingest measurements takes.
     pub(crate) ingest_seconds: u64,
+    /// `BENCH_MINUTES`: how long the load at full speed goes on beside the sealer.
+    pub(crate) minutes: u64,
     /// `BENCH_REPORT`: file for the tables, beside stdout.
     pub(crate) report: Option<PathBuf>,
     /// `BENCH_BREAK`: a case whose truth is made wrong on purpose, to see that it is reported.
@@ -56,6 +58,7 @@ impl Settings {
             logs: text("BENCH_LOGS").map_or_else(loghub, PathBuf::from),
             ingest_rate: number("BENCH_INGEST_RATE", 1_000).max(16),
             ingest_seconds: number("BENCH_INGEST_SECONDS", 20),
+            minutes: number("BENCH_MINUTES", 30).max(1),
             report: text("BENCH_REPORT").map(PathBuf::from),
             broken: text("BENCH_BREAK"),
         }

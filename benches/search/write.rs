@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     bare,
-    client::{self, Connection, Load},
+    client::{self, Load},
     cpu::Cpu,
     feed::{self, BATCH_RECORDS, Fed, Maker},
     parsed,
@@ -87,14 +87,9 @@ pub(crate) async fn load(
 /// Until the gauge is zero or stands still.
 pub(crate) async fn settle(product: &Product, progress: &Progress) {
     let started = Instant::now();
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", product.address());
-    let mut connection = Connection::open(product.address()).await;
     let mut last = (None, Instant::now());
     while started.elapsed() < SETTLE_MAX {
-        connection.exchange(request.as_bytes()).await;
-        let text = String::from_utf8_lossy(connection.body()).into_owned();
-        let left: Option<f64> =
-            text.lines().find_map(|line| line.strip_prefix(GAUGE)).and_then(|text| text.parse().ok());
+        let left = product.metric(GAUGE).await;
         match left {
             None | Some(0.0) => return,
             left if left == last.0 && last.1.elapsed() > STANDSTILL => return,

@@ -27,6 +27,8 @@ use crate::{
 
 /// Connections for idempotency keys and probes.
 const DOOR_POOL_SIZE: usize = 4;
+/// Connections for searches that workers do not share unless there are fewer.
+const WORKER_POOL_SIZE_MIN: usize = 4;
 
 /// What the HTTP routes share.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ pub(super) struct Rooms {
     config: Config,
     pub(super) door: web::Data<ingest::State>,
     pub(super) search: web::Data<search::State>,
+    /// Those of the HTTP workers, which take turns.
+    searches: Vec<web::Data<search::State>>,
     delete: web::Data<search::delete::Access>,
     pub(super) feed: web::Data<Feed>,
     health: web::Data<health::State>,
@@ -48,11 +52,12 @@ impl Rooms {
         metrics: &Arc<Metrics>,
     ) -> Self {
         let pool: Pool = db::pool(database, DOOR_POOL_SIZE, Purpose::Door);
-        let query_pool = db::pool(database, config.search.pool_size, Purpose::Query);
+        let shares = Shares::of(config.search.pool_size, cores());
+        let query_pool = |size| db::pool(database, size, Purpose::Query);
         let door = ingest::State {
             queue,
             bodies: Budget::new(config.http.bodies_bytes_max, metrics.body_bytes_in_flight.clone()),
-            turns: Arc::new(Semaphore::new(thread::available_parallelism().map_or(2, usize::from))),
+            turns: Arc::new(Semaphore::new(cores())),
             pool: pool.clone(),
             http: config.http.clone(),
             health: health.clone(),
@@ -66,7 +71,9 @@ impl Rooms {
             pool,
         };
         let shelf = db::pool(database, search::shelf::POOL_SIZE, Purpose::Door);
-        let search = search::State::new(query_pool, shelf, &config.search, metrics.clone());
+        let search = search::State::new(query_pool(shares.common), shelf, &config.search, metrics.clone());
+        let of_worker = |_| web::Data::new(search.with_pool(query_pool(shares.each)));
+        let searches = (0..shares.workers).map(of_worker).collect();
         let search = web::Data::new(search);
         let delete = match (config.roles.write && config.roles.query, config.http.may_delete) {
             (true, true) => Access::Allowed(search.clone()),
@@ -79,12 +86,19 @@ impl Rooms {
             door: web::Data::new(door),
             feed,
             search,
+            searches,
             delete: web::Data::new(delete),
             health: web::Data::new(probes),
         }
     }
 
-    fn routes(&self, service: &mut web::ServiceConfig) {
+    /// Gives up all connections of searches.
+    pub(super) fn close_searches(&self) {
+        self.searches.iter().chain([&self.search]).for_each(|search| search.close());
+    }
+
+    /// For the worker with this number.
+    fn routes(&self, worker: usize, service: &mut web::ServiceConfig) {
         service.app_data(self.health.clone()).configure(health::routes);
         if self.config.roles.ingest {
             service.app_data(self.door.clone()).configure(ingest::routes);
@@ -92,7 +106,8 @@ impl Rooms {
         service.app_data(self.delete.clone()).configure(search::delete::routes);
         if self.config.roles.query {
             service.app_data(self.feed.clone());
-            service.app_data(self.search.clone()).configure(pages::routes).configure(search::routes);
+            let search = self.searches[worker % self.searches.len()].clone();
+            service.app_data(search).configure(pages::routes).configure(search::routes);
         }
     }
 }
@@ -102,8 +117,10 @@ pub(super) fn serve(
     rooms: Rooms,
     in_flight: Arc<AtomicUsize>,
 ) -> std::io::Result<(ServerHandle, JoinHandle<std::io::Result<()>>)> {
+    let workers = Arc::new(AtomicUsize::new(0));
     let server = HttpServer::new(move || {
         let rooms = rooms.clone();
+        let worker = workers.fetch_add(1, Ordering::Relaxed);
         let in_flight = in_flight.clone();
         ActixApp::new()
             .wrap_fn(move |request, service| {
@@ -116,11 +133,12 @@ pub(super) fn serve(
                 }
             })
             .wrap(pages::page_headers())
-            .configure(|service| rooms.routes(service))
+            .configure(|service| rooms.routes(worker, service))
             .default_service(web::to(
                 |request: HttpRequest| async move { pages::answer::not_found(&request) },
             ))
     })
+    .workers(cores())
     .listen(socket)?
     .disable_signals()
     // A client that closes its connection has left: its handler is dropped, and with it the search that Postgres runs for it.
@@ -131,10 +149,56 @@ pub(super) fn serve(
     Ok((server.handle(), tokio::spawn(server)))
 }
 
+fn cores() -> usize {
+    thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// Who has how many of the connections for searches.
+#[derive(Debug, PartialEq, Eq)]
+struct Shares {
+    /// For what runs beside the workers: followers of the index and of the tail, deletions.
+    common: usize,
+    /// Sets for workers.
+    workers: usize,
+    /// Connections of a set.
+    each: usize,
+}
+
+impl Shares {
+    fn of(connections: usize, workers: usize) -> Self {
+        let common = (connections / 4).max(1);
+        let rest = connections.saturating_sub(common).max(1);
+        let workers = (rest / WORKER_POOL_SIZE_MIN).clamp(1, workers);
+        Self { common, workers, each: rest / workers }
+    }
+}
+
 struct InFlight(Arc<AtomicUsize>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_shared_out() {
+        let shares = |connections, workers| {
+            let Shares { common, workers, each } = Shares::of(connections, workers);
+            (common, workers, each)
+        };
+        assert_eq!(shares(24, 2), (6, 2, 9));
+        assert_eq!(shares(24, 4), (6, 4, 4));
+        assert_eq!(shares(24, 64), (6, 4, 4));
+        assert_eq!(shares(8, 2), (2, 1, 6));
+        assert_eq!(shares(1, 2), (1, 1, 1));
+        for connections in 2..200 {
+            let (common, workers, each) = shares(connections, 16);
+            assert!(common + workers * each <= connections, "{connections}");
+        }
     }
 }

@@ -132,8 +132,8 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "QUERY_POOL_SIZE",
-        default: "16",
-        meaning: "Postgres connections for searches and look-ups, at least SEARCHES_MAX",
+        default: "24",
+        meaning: "Postgres connections for searches and look-ups, at least SEARCHES_MAX; a quarter is common to all threads, the rest is shared out among them",
     },
     Variable {
         name: "HISTORY",

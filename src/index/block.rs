@@ -27,7 +27,7 @@ pub const IDLE_MAX: Duration = Duration::from_secs(60);
 const IDLE_ROWS_MAX: u64 = 4_096;
 /// A row that is so much older than the newest one of its leaf is late.
 const LATE_MICROS: i64 = 10_000_000;
-/// Blocks one writer keeps open, 8 KiB each; beyond that the ones that wait longest are signed.
+/// Blocks one writer keeps open, 12 KiB each; beyond that the ones that wait longest are signed.
 const OPEN_MAX: usize = 512;
 
 /// The blocks of one writer.

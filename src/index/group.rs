@@ -1,5 +1,5 @@
 //! Groups: the signatures of up to 4,096 blocks turned by 90 degrees, so that the few bits a search needs stand together. In: signed
-//! blocks. Out: 65,536 slices of one bit a block. Slice n of width w begins at byte n * w; because the eight bits of a byte of a
+//! blocks. Out: 95,808 slices of one bit a block. Slice n of width w begins at byte n * w; because the eight bits of a byte of a
 //! signature follow each other, so do the eight units of a token. Pure.
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
 
 pub const BLOCKS_MAX: usize = 4_096;
 /// Of hashes, gram lengths and layouts in this folder.
-pub const FORMAT: i16 = 1;
+pub const FORMAT: i16 = 2;
 
 /// A block and its signature.
 #[derive(Debug, Clone)]

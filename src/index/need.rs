@@ -19,7 +19,7 @@ pub enum Need {
     /// Bit n - 1 for the level with the number n: a block holds rows of one level.
     Levels(u8),
     /// All of these bits of the block.
-    Grams(Vec<u16>),
+    Grams(Vec<u32>),
     /// In the same unit.
     Token(Token),
     All(Vec<Need>),
@@ -48,7 +48,7 @@ impl Need {
         let folded = literal.to_ascii_lowercase();
         let bytes = folded.as_bytes();
         let runs = |size| bytes.windows(size).take(GRAMS_MAX).map(gram_bit);
-        let mut grams: Vec<u16> = runs(LONG_GRAM).chain(runs(SHORT_GRAM)).collect();
+        let mut grams: Vec<u32> = runs(LONG_GRAM).chain(runs(SHORT_GRAM)).collect();
         grams.sort_unstable();
         grams.dedup();
         if grams.is_empty() { Self::Anything } else { Self::Grams(grams) }
@@ -119,7 +119,7 @@ impl Need {
     }
 
     /// The bits and the bytes of a signature that evaluation reads.
-    pub fn places(&self, grams: &mut Vec<u16>, bytes: &mut Vec<u16>) {
+    pub fn places(&self, grams: &mut Vec<u32>, bytes: &mut Vec<u16>) {
         match self {
             Self::Anything | Self::Nothing | Self::Levels(_) => {}
             Self::Grams(bits) => grams.extend_from_slice(bits),

@@ -10,7 +10,7 @@ pub trait Slices {
     /// Bytes of a slice: an eighth of the blocks.
     fn width(&self) -> usize;
     /// Slice of a bit; None if it is not at hand.
-    fn bit(&self, bit: u16) -> Option<&[u8]>;
+    fn bit(&self, bit: u32) -> Option<&[u8]>;
     /// The eight slices of a byte, one after the other.
     fn byte(&self, byte: u16) -> Option<&[u8]>;
 }
@@ -24,7 +24,7 @@ pub struct Whole<'a> {
 /// The slices that were asked for.
 pub struct Fetched {
     pub width: usize,
-    pub bits: HashMap<u16, Vec<u8>>,
+    pub bits: HashMap<u32, Vec<u8>>,
     pub bytes: HashMap<u16, Vec<u8>>,
 }
 
@@ -33,8 +33,8 @@ impl Slices for Whole<'_> {
         self.width
     }
 
-    fn bit(&self, bit: u16) -> Option<&[u8]> {
-        self.slices.get(usize::from(bit) * self.width..)?.get(..self.width)
+    fn bit(&self, bit: u32) -> Option<&[u8]> {
+        self.slices.get(bit as usize * self.width..)?.get(..self.width)
     }
 
     fn byte(&self, byte: u16) -> Option<&[u8]> {
@@ -47,7 +47,7 @@ impl Slices for Fetched {
         self.width
     }
 
-    fn bit(&self, bit: u16) -> Option<&[u8]> {
+    fn bit(&self, bit: u32) -> Option<&[u8]> {
         self.bits.get(&bit).map(Vec::as_slice).filter(|slice| slice.len() == self.width)
     }
 
@@ -93,17 +93,17 @@ fn evaluate(need: &Need, slices: &impl Slices, blocks: &[Option<BlockSpan>]) -> 
         }
         Need::Grams(bits) => {
             let mut one = vec![0xff; width];
-            bits.iter().filter_map(|bit| slices.bit(*bit)).for_each(|slice| and(&mut one, slice));
+            let _ = bits.iter().filter_map(|bit| slices.bit(*bit)).all(|slice| and(&mut one, slice));
             one.repeat(UNITS)
         }
         Need::Token(token) => {
             let mut all = every(0xff);
-            token.0.iter().filter_map(|byte| slices.byte(*byte)).for_each(|slice| and(&mut all, slice));
+            let _ = token.0.iter().filter_map(|byte| slices.byte(*byte)).all(|slice| and(&mut all, slice));
             all
         }
         Need::All(parts) => {
             let mut all = every(0xff);
-            parts.iter().for_each(|part| and(&mut all, &evaluate(part, slices, blocks)));
+            let _ = parts.iter().all(|part| and(&mut all, &evaluate(part, slices, blocks)));
             all
         }
         Need::Any(parts) => {
@@ -116,8 +116,12 @@ fn evaluate(need: &Need, slices: &impl Slices, blocks: &[Option<BlockSpan>]) -> 
     }
 }
 
-fn and(to: &mut [u8], from: &[u8]) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to &= from);
+/// False if nothing is left, so that no more has to be looked at.
+fn and(to: &mut [u8], from: &[u8]) -> bool {
+    to.iter_mut().zip(from).fold(0, |left, (to, from)| {
+        *to &= from;
+        left | *to
+    }) != 0
 }
 
 #[cfg(test)]

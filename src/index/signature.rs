@@ -1,15 +1,16 @@
-//! The signature of a block: 65,536 bits. In: the rows of a block. Out: bits, of which a search needs a few to rule the block out.
+//! The signature of a block: 95,808 bits. In: the rows of a block. Out: bits, of which a search needs a few to rule the block out.
 //!
 //! Every run of three and of seven bytes of a message (ASCII letters folded) sets one bit for the block. Every value of a field sets
-//! one bit in each of seven bytes, and which bit of the byte says in which unit of 32 rows the value is. So one byte answers for
+//! one bit in each of eight bytes, and which bit of the byte says in which unit of 32 rows the value is. So one byte answers for
 //! eight units at once. Rates, fill and the alternatives: docs/decisions.md.
 
 use xxhash_rust::xxh3::xxh3_128;
 
-pub const BITS: usize = 1 << 16;
-pub const BYTES: usize = BITS / 8;
-/// Bytes of a signature that a field value touches.
-pub const TOKEN_BYTES: usize = 7;
+/// Six of the pieces of 1,996 bytes in which Postgres keeps a value that is stored out of line.
+pub const BYTES: usize = 6 * 1_996;
+pub const BITS: usize = BYTES * 8;
+/// Bytes of a signature that a field value touches: sixteen bits of its hash name each.
+pub const TOKEN_BYTES: usize = 8;
 /// Units of a block.
 pub const UNITS: usize = 8;
 pub const UNIT_ROWS: usize = 32;
@@ -28,19 +29,20 @@ impl Token {
     /// The token of a value, named by bytes that say which field it belongs to.
     pub fn of(name: &[u8]) -> Self {
         let hash = xxh3_128(name);
-        Self(std::array::from_fn(|at| (hash >> (at * 13)) as u16 & (BYTES as u16 - 1)))
+        Self(std::array::from_fn(|at| ((u32::from((hash >> (at * 16)) as u16) * BYTES as u32) >> 16) as u16))
     }
 }
 
 /// The bit of a run of three or seven folded bytes.
-pub fn gram_bit(gram: &[u8]) -> u16 {
+pub fn gram_bit(gram: &[u8]) -> u32 {
     let number = gram.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     bit_of(number)
 }
 
-/// Fibonacci hashing: the upper bits of a product with an odd constant.
-fn bit_of(gram: u64) -> u16 {
-    (gram.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u16
+/// Fibonacci hashing: the upper bits of a product with an odd constant, as a fraction of all bits.
+fn bit_of(gram: u64) -> u32 {
+    let upper = gram.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    ((upper * BITS as u64) >> 32) as u32
 }
 
 /// A signature that is being made.
@@ -74,7 +76,7 @@ impl Signature {
     /// A field value of a row of this unit.
     pub fn add_token(&mut self, token: Token, unit: usize) {
         for byte in token.0 {
-            self.set(byte << 3 | unit as u16);
+            self.set(u32::from(byte) << 3 | unit as u32);
         }
     }
 
@@ -87,8 +89,8 @@ impl Signature {
         self.bytes.as_slice()
     }
 
-    fn set(&mut self, bit: u16) {
-        let byte = &mut self.bytes[usize::from(bit >> 3)];
+    fn set(&mut self, bit: u32) {
+        let byte = &mut self.bytes[(bit >> 3) as usize];
         let mask = 1 << (bit & 7);
         self.ones += u32::from(*byte & mask == 0);
         *byte |= mask;
@@ -99,8 +101,8 @@ impl Signature {
 mod tests {
     use super::*;
 
-    fn has(signature: &Signature, bit: u16) -> bool {
-        signature.bytes()[usize::from(bit >> 3)] >> (bit & 7) & 1 == 1
+    fn has(signature: &Signature, bit: u32) -> bool {
+        signature.bytes()[(bit >> 3) as usize] >> (bit & 7) & 1 == 1
     }
 
     #[test]
@@ -122,7 +124,7 @@ mod tests {
         let token = Token::of(b"r\0server-1");
         signature.add_token(token, 5);
         for byte in token.0 {
-            assert!(has(&signature, byte << 3 | 5));
+            assert!(has(&signature, u32::from(byte) << 3 | 5));
             assert_eq!(signature.bytes()[usize::from(byte)] & !(1 << 5), 0);
         }
     }
@@ -148,7 +150,7 @@ mod tests {
     #[test]
     fn hashes_stay() {
         assert_eq!(gram_bit(b"abc"), bit_of(0x61_6263));
-        assert_eq!((gram_bit(b"abc"), gram_bit(b"abcdefg")), (10637, 40500));
-        assert_eq!(Token::of(b"r\0server-1").0, [4749, 5439, 875, 3742, 3403, 22, 743]);
+        assert_eq!((gram_bit(b"abc"), gram_bit(b"abcdefg")), (15551, 59208));
+        assert_eq!(Token::of(b"r\0server-1").0, [11346, 8170, 3698, 9951, 8990, 3402, 9275, 9028]);
     }
 }

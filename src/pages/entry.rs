@@ -17,6 +17,8 @@ pub struct Entry {
     pub time: String,
     /// In UTC.
     pub datetime: String,
+    /// The reader's zone is another.
+    pub is_local: bool,
     pub level: &'static str,
     pub resource: String,
     pub message: Vec<Block>,
@@ -31,6 +33,7 @@ impl Entry {
             id: row.id.to_string(),
             time: show(row.timestamp, zone, Form::Full),
             datetime: row.timestamp.to_string(),
+            is_local: zone != Zone::UTC,
             level: row.level.name(),
             resource: shown(&row.resource_id),
             message: blocks(&row.message[..cut]),

@@ -38,7 +38,7 @@ use known::Known;
 /// Directories kept in memory, about 1 MB each.
 const DIRECTORIES_MAX: usize = 192;
 
-/// Signatures of one statement, 8 KiB each: far from what its own time limit allows.
+/// Signatures of one statement, 12 KiB each: far from what its own time limit allows.
 const FETCHED_MAX: usize = 1_024;
 
 /// When to come again if others have not learnt all that is new in time.

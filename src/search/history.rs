@@ -45,6 +45,7 @@ const NEWEST: &str = "\
 select params, last_at, times from searches where tenant = $1::bigint order by last_at desc, params limit $2";
 
 /// Where searches are remembered.
+#[derive(Clone)]
 pub struct History(Option<mpsc::Sender<String>>);
 
 /// A search, and when it was run last.

@@ -170,7 +170,7 @@ join groups g using (leaf, grp)";
 
 /// Slices of groups (leaf, number): those of single bits and those of whole bytes of a signature. substring() on a value that is
 /// stored out of line and not compressed fetches the chunks it needs and no others.
-pub fn slices(groups: impl Iterator<Item = (i32, i32)>, bits: &[u16], bytes: &[u16]) -> Statement {
+pub fn slices(groups: impl Iterator<Item = (i32, i32)>, bits: &[u32], bytes: &[u16]) -> Statement {
     let (leaves, numbers) = groups.unzip();
     let text = "\
 select g.leaf, g.grp, p.place, p.is_byte,
@@ -182,8 +182,9 @@ cross join (
   union all
   select place, true from unnest($4) as b (place)
 ) p";
-    let places = |places: &[u16]| Value::Numbers(places.iter().map(|place| i32::from(*place)).collect());
-    let values = vec![Value::Numbers(leaves), Value::Numbers(numbers), places(bits), places(bytes)];
+    let bits = Value::Numbers(bits.iter().map(|place| *place as i32).collect());
+    let bytes = Value::Numbers(bytes.iter().map(|place| i32::from(*place)).collect());
+    let values = vec![Value::Numbers(leaves), Value::Numbers(numbers), bits, bytes];
     Statement { text: text.to_owned(), values }
 }
 

@@ -32,6 +32,8 @@ use crate::{index::need::Need, record::Timestamp};
 const GROUPS_MAX: usize = 32;
 /// How many times as many the next statement opens.
 const GROUPS_GROWTH: usize = 8;
+/// What the index rules out in memory for each block that it lets through, from which on it counts as rare.
+const RARE: u64 = 512;
 /// How long a walk looks for more units while it has some.
 const AHEAD_MAX: Duration = Duration::from_millis(10);
 
@@ -233,6 +235,10 @@ impl<'a> Walk<'a> {
         };
         let place = (stage.leaf.number, group.number);
         if !self.opened.contains_key(&place) {
+            // A value that is rare in what is in memory already is so in the first group as well.
+            if self.blocks.skipped > RARE * (self.blocks.read + 1) {
+                self.open_next = self.open_next.max(GROUPS_GROWTH);
+            }
             let count = self.open_next.min(self.groups.len());
             let wanted: Vec<(i32, Arc<GroupHead>)> = self.groups.iter().take(count).cloned().collect();
             let found = groups::read(session, self.catalogue, &self.aim, &wanted, &mut self.blocks).await?;

@@ -22,6 +22,7 @@ const ROUND: Duration = Duration::from_secs(60);
 /// After a lock that was not free.
 const ROUND_AGAIN: Duration = Duration::from_secs(2);
 const LOCK_WAIT_MAX_MS: u32 = 200;
+const VACUUM_WAIT_MAX_MS: u32 = 5_000;
 /// One process at a time.
 const TAKE_TURN: &str = "select pg_try_advisory_lock(7311, 3)";
 
@@ -140,9 +141,17 @@ async fn drop_leaf(
     reason: &str,
 ) -> Result<(), tokio_postgres::Error> {
     let lock = format!("lock table only records, only \"{}\" in access exclusive mode", leaf.name);
-    // A look first: nothing is deleted only to be rolled back.
-    client.transaction().await?.batch_execute(&lock).await?;
     let transaction = client.transaction().await?;
+    // A vacuum of the leaf, which may take minutes, gives way to who has waited for deadlock_timeout (1 s); nobody waits behind this lock.
+    let alone = format!(
+        "set local lock_timeout = {VACUUM_WAIT_MAX_MS}; \
+         lock table only \"{}\" in share update exclusive mode; \
+         set local lock_timeout = {LOCK_WAIT_MAX_MS}",
+        leaf.name
+    );
+    transaction.batch_execute(&alone).await?;
+    // A look first: nothing is deleted only to be rolled back.
+    transaction.batch_execute(&format!("savepoint look; {lock}; rollback to savepoint look")).await?;
     // The sealer's turn: it would put rows of the leaf together into new ones meanwhile.
     transaction.batch_execute("select pg_advisory_xact_lock(7313, 1)").await?;
     // 1. What takes long. Writers only add to these tables, so nobody waits for the rows.

@@ -33,11 +33,13 @@ pub struct Session {
     copies: HashMap<String, Statement>,
     /// None while a batch is under way, and after one whose end is not known.
     blocks: Option<Blocks>,
+    /// A COPY was refused before it began.
+    out_of_step: bool,
 }
 
 impl Session {
     pub fn new(client: Client) -> Self {
-        Self { client, copies: HashMap::new(), blocks: None }
+        Self { client, copies: HashMap::new(), blocks: None, out_of_step: false }
     }
 
     /// The open blocks; they must be put back when the batch is committed, and only then. After a batch that was not, the writer gets a
@@ -52,6 +54,12 @@ impl Session {
         let row = self.client.query_one(statement, &[&WRITER_LOCKS]).await;
         let row = row.map_err(|error| classify(&error, Phase::BeforeCommit))?;
         Ok(Blocks::new(row.get(0)))
+    }
+
+    /// False if the next answer might be that of an earlier message: the driver sends a Sync behind the Execute of a COPY and another when it
+    /// ends (query::encode and copy_in of tokio-postgres 0.7.18), so one that is refused before it begins has an answer too many.
+    pub fn is_in_step(&self) -> bool {
+        !self.out_of_step && !self.client.is_closed()
     }
 
     pub fn put_back(&mut self, blocks: Blocks) {
@@ -147,7 +155,8 @@ impl Session {
                 statement
             }
         };
-        let sink: CopyInSink<Bytes> = self.client.copy_in(&statement).await?;
+        let sink: CopyInSink<Bytes> =
+            self.client.copy_in(&statement).await.inspect_err(|_| self.out_of_step = true)?;
         let mut sink = std::pin::pin!(sink);
         let sent = async {
             let mut chunk = BytesMut::with_capacity(CHUNK_BYTES + (8 << 10));

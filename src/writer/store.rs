@@ -162,7 +162,7 @@ impl Store {
     }
 
     pub(super) async fn session(&mut self) -> Result<&mut Session, Failure> {
-        if self.session.as_ref().is_none_or(|session| session.client.is_closed()) {
+        if self.session.as_ref().is_none_or(|session| !session.is_in_step()) {
             let mut config = self.shared.config.clone();
             config.application_name(super::APPLICATION_NAME);
             let away = |error: tokio_postgres::Error| {
@@ -176,7 +176,7 @@ impl Store {
 
     pub(super) async fn roll_back(&mut self) {
         let Some(session) = &self.session else { return };
-        if session.client.is_closed() || session.client.batch_execute("rollback").await.is_err() {
+        if !session.is_in_step() || session.client.batch_execute("rollback").await.is_err() {
             self.session = None;
         }
     }

@@ -36,3 +36,21 @@ async fn a_leaf_that_was_dropped_is_made_again() {
     assert_eq!(app.database().number("select count(*) from dead_letters").await, 0);
     app.stop().await;
 }
+
+/// A COPY that is refused before it begins has an answer too many on the wire, so its connection is not used again; nobody notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_writes_while_leaves_go_is_answered() {
+    let app = TestApp::plan().env("WRITERS", 1).ready().await;
+    let sql = app.database().connect().await;
+    let body = years("again").lines().take(1).collect::<String>();
+    for _ in 0..40 {
+        app.post(NDJSON, body.clone(), &[]).await.accepted(1);
+        app.wait_rows(1).await;
+        let drop = "do $$ declare leaf text; begin \
+            for leaf in select name from leaves loop execute format('drop table %I', leaf); end loop; \
+            delete from leaves; end $$";
+        sql.batch_execute(drop).await.unwrap();
+    }
+    assert!(!app.log_text().contains("cannot store"), "{}", app.log_text());
+    app.stop().await;
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{
     TestApp,
     app::NDJSON,
-    postgres::Database,
+    postgres::{Database, Postgres},
     records::{named, ndjson, sample},
     run::{eventually, seconds},
 };
@@ -208,5 +208,38 @@ async fn a_writer_that_knew_the_leaf_stores_into_a_new_one() {
         }
         sql.batch_execute(again).await.unwrap();
     }
+    app.stop().await;
+}
+
+/// Autovacuum of a leaf of yesterday that was loaded at full speed takes minutes, and it never gives way to who waits for less than a second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vacuum_does_not_hold_up_retention() {
+    let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+    let database = Database::on(&server, "vacuumed").await;
+    let app = TestApp::plan().database(&database).ready().await;
+    let old = |n: usize| json!({"level": "info", "message": format!("old {n}"), "resourceId": "r", "timestamp": "2001-06-01T12:00:00Z"});
+    app.post(NDJSON, ndjson((0..20_000).map(old)), &[]).await.accepted(20_000);
+    app.wait_rows(20_000).await;
+    let again = app.plan_again();
+    app.stop().await;
+    let leaf = database.texts("select name from leaves order by from_at limit 1", &[]).await.remove(0);
+    // At most ten pages a second, of some hundreds.
+    let slow = format!(
+        "alter table {leaf} set (autovacuum_vacuum_insert_threshold = 0, autovacuum_vacuum_insert_scale_factor = 0, \
+         autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1)"
+    );
+    let sql = database.connect().await;
+    sql.batch_execute(&slow).await.unwrap();
+    for setting in ["alter system set autovacuum_naptime = '1s'", "select pg_reload_conf()"] {
+        sql.batch_execute(setting).await.unwrap();
+    }
+    let vacuumed = format!("select count(*) from pg_stat_progress_vacuum where relid = '{leaf}'::regclass");
+    eventually("a vacuum", seconds(60), async || (database.number(&vacuumed).await == 1).then_some(())).await;
+    let app = again.env("RETENTION_DAYS", 30).ready().await;
+    eventually("the old leaves dropped", seconds(10), async || {
+        (database.number(LEAVES).await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(database.rows().await, 0);
     app.stop().await;
 }

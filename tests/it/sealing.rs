@@ -142,7 +142,7 @@ async fn what_is_damaged_is_named_and_holds_up_nothing_else() {
     .await;
     assert_eq!(app.log_text().matches("cannot be read").count(), 2, "{}", app.log_text());
     // What is signed anew from its rows is found once, by whoever knew it as damaged too.
-    let reopen = "with gone as (delete from signatures where octet_length(signature) < 8192 or octet_length(units) < 2 returning leaf, block, level) \
+    let reopen = "with gone as (delete from signatures where octet_length(signature) < 11976 or octet_length(units) < 2 returning leaf, block, level) \
         insert into open_blocks (leaf, block, level, writer) select leaf, block, level, 0 from gone";
     assert_eq!(database.sql.execute(reopen, &[]).await.unwrap(), 2);
     every_row_is_found(&app).await;

@@ -17,6 +17,7 @@ use crate::harness::{
     app::NDJSON,
     postgres::Database,
     records::{ndjson, sample},
+    run::{eventually, seconds},
 };
 
 const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "fatal"];
@@ -141,5 +142,43 @@ async fn what_the_first_release_stored_is_found() {
     app.post(NDJSON, ndjson(named), &[]).await.accepted(14);
     app.post_json(&sample()).await.accepted(1);
     app.wait_rows(records.len() as i64 + 1).await;
+    app.stop().await;
+}
+
+/// Signatures of an earlier format, sealed and not: none of them hides a row, and all are made anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signatures_of_an_earlier_format_are_made_anew() {
+    let database = Database::empty().await;
+    let app = TestApp::plan().database(&database).env("SEAL_BLOCKS", 8).ready().await;
+    let words = |n: usize| json!({"level": "info", "message": format!("row{n}#"), "resourceId": format!("server-{n}"), "timestamp": TIMES[1]});
+    app.post(NDJSON, ndjson((0..3_000).map(words)), &[]).await.accepted(3_000);
+    let sealed = "select count(*) from groups";
+    eventually("a group", seconds(30), async || (database.number(sealed).await == 1).then_some(())).await;
+    app.stop().await;
+    assert_eq!(database.number("select count(*) from signatures").await, 4);
+    // The database as it was before.
+    let earlier = "update groups set format = 1, slices = substring(slices for 65536 * width); \
+        update signatures set signature = substring(signature for 8192); \
+        delete from refinery_schema_history where version >= 8";
+    database.sql.batch_execute(earlier).await.unwrap();
+    let app = TestApp::plan().database(&database).env("ROLES", "query").ready().await;
+    let every_row_is_found = async |app: &TestApp| {
+        for n in (0..3_000).step_by(97) {
+            let resource = format!("server-{n}");
+            for parameter in [("message", format!("row{n}#")), ("resourceId", resource)] {
+                let found = app.search(&[(parameter.0, &parameter.1)]).await;
+                assert_eq!(found["logs"].as_array().unwrap().len(), 1, "{parameter:?}");
+            }
+        }
+    };
+    every_row_is_found(&app).await;
+    assert_eq!(database.number("select count(*) from open_blocks").await, 12);
+    app.stop().await;
+    let app = TestApp::plan().database(&database).env("SEAL_BLOCKS", 8).ready().await;
+    eventually("the group made anew", seconds(30), async || {
+        (database.number("select count(*) from groups where format = 2").await == 1).then_some(())
+    })
+    .await;
+    every_row_is_found(&app).await;
     app.stop().await;
 }

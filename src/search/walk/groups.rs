@@ -26,10 +26,10 @@ pub(super) async fn read(
     let directories = catalogue.directories(session, wanted).await?;
     let (mut bits, mut bytes) = (Vec::new(), Vec::new());
     aim.need.places(&mut bits, &mut bytes);
-    for places in [&mut bits, &mut bytes] {
-        places.sort_unstable();
-        places.dedup();
-    }
+    bits.sort_unstable();
+    bits.dedup();
+    bytes.sort_unstable();
+    bytes.dedup();
     let mut slices: HashMap<(i32, i32), Fetched> = HashMap::new();
     for (leaf, group) in wanted {
         let empty = Fetched { width: group.width, bits: HashMap::new(), bytes: HashMap::new() };
@@ -39,12 +39,12 @@ pub(super) async fn read(
         let groups = wanted.iter().map(|(leaf, group)| (*leaf, group.number));
         for row in session.statement(&sql::slices(groups, &bits, &bytes)).await? {
             let place = (row.try_get("leaf")?, row.try_get("grp")?);
-            let number = row.try_get::<_, i32>("place")? as u16;
+            let number: i32 = row.try_get("place")?;
             let slice: Vec<u8> = row.try_get("slice")?;
             let fetched = slices.get_mut(&place).ok_or_else(|| damaged("a slice of no group"))?;
             match row.try_get("is_byte")? {
-                true => fetched.bytes.insert(number, slice),
-                false => fetched.bits.insert(number, slice),
+                true => fetched.bytes.insert(number as u16, slice),
+                false => fetched.bits.insert(number as u32, slice),
             };
         }
     }

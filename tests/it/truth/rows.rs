@@ -181,7 +181,7 @@ fn a_message(dice: &mut Dice, texts: Texts) -> String {
     match dice.roll(40) {
         // Long random text fills the signature of a block before it has all its rows.
         0 if texts == Texts::Mixed => {
-            let frames = 40 + dice.roll(260);
+            let frames = 60 + dice.roll(390);
             let mut frame = || {
                 format!(
                     "\n\tat f{:x}.g{:x}(Main.java:{})",
