@@ -1,13 +1,19 @@
 //! The end of a process, in order and not: SIGTERM and kill -9 under load, in both modes. Accepted means stored exactly once.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
+use rdkafka::{Message, message::OwnedMessage};
 use serde_json::json;
 
 use crate::harness::{
     Fault, Load, TestApp,
     app::NDJSON,
+    kafka::headers_of,
     load::{Entry, Outcome, check, missing},
     postgres::{Database, Postgres},
     records::{many, sample},
@@ -28,14 +34,62 @@ async fn run_until(load: &Load, accepted: usize) {
 /// and several of them one after the other.
 async fn drained(ledger: &[Entry], app: &TestApp) {
     let mut left = missing(ledger, app.database()).await;
-    while left > 0 {
-        left =
-            eventually(&format!("one of {left} accepted records more is stored"), seconds(60), async || {
-                let now = missing(ledger, app.database()).await;
-                (now < left).then_some(now)
-            })
-            .await;
+    let mut moved_at = Instant::now();
+    while !left.is_empty() {
+        if moved_at.elapsed() > seconds(60) {
+            panic!("{} accepted records are not stored: {}", left.len(), whereabouts(&left, app).await);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let now = missing(ledger, app.database()).await;
+        if now.len() < left.len() {
+            moved_at = Instant::now();
+        }
+        left = now;
     }
+}
+
+/// Where records that should be stored are: which messages of the topic hold them, and how far each partition was read.
+async fn whereabouts(names: &[String], app: &TestApp) -> String {
+    let mut text = format!("{:?}\n", &names[..names.len().min(10)]);
+    let database = app.database().connect().await;
+    let statement = "select format('partition %s stored to %s, epoch %s, last key %s, %s, by %s', \
+        partition, next_offset, epoch, last_key, updated_at, owner) from kafka_progress order by partition";
+    for row in database.query(statement, &[]).await.expect("the table can be read") {
+        let _ = writeln!(text, "{}", row.get::<_, String>(0));
+    }
+    let statement = "select format('dead letter: partition %s offset %s: %s', partition, \"offset\", reason) from dead_letters limit 10";
+    for row in database.query(statement, &[]).await.expect("the table can be read") {
+        let _ = writeln!(text, "{}", row.get::<_, String>(0));
+    }
+    if app.has_kafka() {
+        let messages = app.kafka().messages(app.topic());
+        for name in names.iter().take(10) {
+            let quoted = format!("\"{name}\"");
+            let holds = |message: &&OwnedMessage| {
+                memchr::memmem::find(message.payload().unwrap_or_default(), quoted.as_bytes()).is_some()
+            };
+            for message in messages.iter().filter(holds) {
+                let headers = headers_of(message);
+                let headers: Vec<_> =
+                    headers.iter().map(|(key, value)| (key, String::from_utf8_lossy(value))).collect();
+                let _ = writeln!(
+                    text,
+                    "{name}: partition {} offset {} {headers:?}",
+                    message.partition(),
+                    message.offset()
+                );
+            }
+        }
+        for partition in 0..app.kafka().partitions(app.topic()) as i32 {
+            let in_it = messages.iter().filter(|message| message.partition() == partition);
+            let last = in_it.map(|message| message.offset()).max();
+            let _ = writeln!(text, "partition {partition}: last offset {last:?}");
+        }
+    }
+    for (series, value) in app.metrics().await {
+        let _ = writeln!(text, "{series} {value}");
+    }
+    text
 }
 
 async fn sigterm_under_load(mode: &str) {

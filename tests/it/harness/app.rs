@@ -215,6 +215,10 @@ impl TestApp {
         self.plan.database.as_ref().expect("this process uses the shared server")
     }
 
+    pub fn has_kafka(&self) -> bool {
+        self.plan.kafka.is_some()
+    }
+
     pub fn topic(&self) -> &str {
         &self.plan.kafka.as_ref().expect("this process uses Kafka").1
     }

@@ -24,7 +24,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Accepted,
-    /// 503 with `stored: no`, or no connection at all.
+    /// 503 with `stored: no`, 408, or no connection at all.
     Refused,
     /// 503 with `stored: unknown` and its batchId.
     Unknown(String),
@@ -141,6 +141,8 @@ impl Sender {
                     answer.accepted(entry.records);
                     Outcome::Accepted
                 }
+                // A machine so busy that the server did not see the request in time.
+                Ok(answer) if answer.status == 408 => Outcome::Refused,
                 Ok(answer) => match answer.unavailable() {
                     "no" => Outcome::Refused,
                     _ => Outcome::Unknown(answer.json["batchId"].as_str().unwrap_or_default().to_owned()),
@@ -158,11 +160,11 @@ async fn stored(database: &Database) -> HashMap<String, i64> {
 }
 
 /// Records of the ledger that were accepted and are not stored (yet).
-pub async fn missing(ledger: &[Entry], database: &Database) -> usize {
+pub async fn missing(ledger: &[Entry], database: &Database) -> Vec<String> {
     let stored = stored(database).await;
     let accepted = ledger.iter().filter(|entry| entry.outcome == Outcome::Accepted);
     let names = accepted.flat_map(|entry| (0..entry.records).map(move |n| format!("{}-{n}", entry.prefix)));
-    names.filter(|name| !stored.contains_key(name)).count()
+    names.filter(|name| !stored.contains_key(name)).collect()
 }
 
 /// Holds the ledger against the table.
