@@ -1,4 +1,4 @@
-//! Reads while records come in: the newest page and a trace, over the HTTP API.
+//! Reads while records come in: the newest page and a trace, over the HTTP API. Pages as browsers get them: `make bench-search`.
 
 use std::{
     sync::{
@@ -15,7 +15,7 @@ const READS: usize = 200;
 pub(crate) async fn run(product: &Product, report: &mut Report) {
     let traces = product
         .sql()
-        .query("select trace_id from logs tablesample system (0.1) limit 200", &[])
+        .query("select trace_id from logs order by random() limit 200", &[])
         .await
         .expect("traces");
     let traces: Vec<String> = traces.iter().map(|row| row.get(0)).collect();
@@ -25,8 +25,6 @@ pub(crate) async fn run(product: &Product, report: &mut Report) {
         let suffix = if ingest { "while one connection posts NDJSON without pause" } else { "quiet" };
         let newest = latencies(product, |_| "/api/logs".to_owned()).await;
         report.read(&format!("newest page, {suffix}"), newest);
-        let page = latencies(product, |_| "/".to_owned()).await;
-        report.read(&format!("newest page as HTML, {suffix}"), page);
         let trace = latencies(product, |at| format!("/api/logs?traceId={}", traces[at % traces.len()])).await;
         report.read(&format!("trace without time range, {suffix}"), trace);
         stop.store(true, Ordering::Release);
