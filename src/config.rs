@@ -170,7 +170,7 @@ impl Config {
                 long_max: reader.number("LONG_SEARCHES_MAX", 1, 1_000),
                 exports_max: reader.number("EXPORTS_MAX", 1, 1_000),
                 export_wait_max: Duration::from_millis(reader.number("EXPORT_WAIT_MAX_MS", 100, 3_600_000)),
-                pool_size: reader.number("QUERY_POOL_SIZE", 1, 1_000),
+                pool_size: reader.number("QUERY_POOL_SIZE", 2, 2_000),
                 keeps_history: reader.keeps_history(),
             },
             log_filter: reader.text("RUST_LOG"),

@@ -27,8 +27,6 @@ use crate::{
 
 /// Connections for idempotency keys and probes.
 const DOOR_POOL_SIZE: usize = 4;
-/// Connections for searches that workers do not share unless there are fewer.
-const WORKER_POOL_SIZE_MIN: usize = 4;
 
 /// What the HTTP routes share.
 #[derive(Clone)]
@@ -52,7 +50,7 @@ impl Rooms {
         metrics: &Arc<Metrics>,
     ) -> Self {
         let pool: Pool = db::pool(database, DOOR_POOL_SIZE, Purpose::Door);
-        let shares = Shares::of(config.search.pool_size, cores());
+        let shares = Shares::of(config.search.pool_size, config.search.concurrent_max, cores());
         let query_pool = |size| db::pool(database, size, Purpose::Query);
         let door = ingest::State {
             queue,
@@ -158,17 +156,18 @@ fn cores() -> usize {
 struct Shares {
     /// For what runs beside the workers: followers of the index and of the tail, deletions.
     common: usize,
-    /// Sets for workers.
+    /// Sets for workers: as many as there can be, one for each worker at most.
     workers: usize,
-    /// Connections of a set.
+    /// Connections of a set: enough for all searches that run at once, so that none waits for a connection that has its turn.
     each: usize,
 }
 
 impl Shares {
-    fn of(connections: usize, workers: usize) -> Self {
-        let common = (connections / 4).max(1);
-        let rest = connections.saturating_sub(common).max(1);
-        let workers = (rest / WORKER_POOL_SIZE_MIN).clamp(1, workers);
+    /// Of more connections than searches.
+    fn of(connections: usize, searches: usize, workers: usize) -> Self {
+        let common = (connections / 4).min(connections - searches).max(1);
+        let rest = connections - common;
+        let workers = (rest / searches).clamp(1, workers);
         Self { common, workers, each: rest / workers }
     }
 }
@@ -187,18 +186,19 @@ mod tests {
 
     #[test]
     fn connections_are_shared_out() {
-        let shares = |connections, workers| {
-            let Shares { common, workers, each } = Shares::of(connections, workers);
+        let shares = |connections, searches, workers| {
+            let Shares { common, workers, each } = Shares::of(connections, searches, workers);
             (common, workers, each)
         };
-        assert_eq!(shares(24, 2), (6, 2, 9));
-        assert_eq!(shares(24, 4), (6, 4, 4));
-        assert_eq!(shares(24, 64), (6, 4, 4));
-        assert_eq!(shares(8, 2), (2, 1, 6));
-        assert_eq!(shares(1, 2), (1, 1, 1));
-        for connections in 2..200 {
-            let (common, workers, each) = shares(connections, 16);
-            assert!(common + workers * each <= connections, "{connections}");
+        assert_eq!(shares(24, 8, 2), (6, 2, 9));
+        assert_eq!(shares(24, 8, 64), (6, 2, 9));
+        assert_eq!(shares(64, 8, 4), (16, 4, 12));
+        assert_eq!(shares(9, 8, 2), (1, 1, 8));
+        assert_eq!(shares(2, 1, 2), (1, 1, 1));
+        for (connections, searches) in (2..100).flat_map(|n| (1..n).map(move |searches| (n, searches))) {
+            let (common, workers, each) = shares(connections, searches, 16);
+            assert!(common > 0 && each >= searches, "{connections} connections, {searches} searches");
+            assert!(common + workers * each <= connections, "{connections} connections, {searches} searches");
         }
     }
 }

@@ -158,9 +158,9 @@ impl Reader<'_> {
                 self.faults.push("ROLES: separate processes need a common Postgres in DATABASE_URL".into());
             }
         }
-        if config.search.pool_size < config.search.concurrent_max {
+        if config.search.pool_size <= config.search.concurrent_max {
             self.faults.push(format!(
-                "QUERY_POOL_SIZE: at least SEARCHES_MAX ({}) is needed, got `{}`",
+                "QUERY_POOL_SIZE: more than SEARCHES_MAX ({}) is needed, got `{}`",
                 config.search.concurrent_max, config.search.pool_size
             ));
         }

@@ -133,7 +133,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "QUERY_POOL_SIZE",
         default: "24",
-        meaning: "Postgres connections for searches and look-ups, at least SEARCHES_MAX; a quarter is common to all threads, the rest is shared out among them",
+        meaning: "Postgres connections for searches and look-ups, more than SEARCHES_MAX; a quarter is common to all threads, the rest are sets of at least SEARCHES_MAX for them",
     },
     Variable {
         name: "HISTORY",
