@@ -15,6 +15,9 @@ test: ## install what is missing, run all tests on private servers
 	@scripts/install.sh postgres kafka chromium build
 	@scripts/kafka.sh fetch >/dev/null
 	@cargo test --locked
+	@echo "The benches, small and unoptimised: whether they run, not how fast."
+	@BENCH_RECORDS=2000 cargo bench --quiet --locked --profile dev --bench bench >/dev/null
+	@BENCH_ONLY=load,quiet BENCH_RECORDS=20000 BENCH_REPEATS=1 cargo bench --quiet --locked --profile dev --bench search >/dev/null
 
 check: ## formatting, lints, licences, shell scripts
 	@cargo fmt --check
