@@ -14,6 +14,7 @@ pub mod facets;
 pub mod histogram;
 mod http;
 pub mod pass;
+mod paths;
 pub mod read;
 pub mod reply;
 pub mod sql;

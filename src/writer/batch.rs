@@ -54,6 +54,16 @@ impl BatchMessage {
     }
 }
 
+/// Which records these are: the first 64 bits of BLAKE3 over their ids.
+pub fn ids_hash(rows: &Rows) -> i64 {
+    let mut hasher = blake3::Hasher::new();
+    for meta in &rows.meta {
+        hasher.update(meta.id.0.as_bytes());
+    }
+    let hash = hasher.finalize();
+    i64::from_be_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"))
+}
+
 /// Where a partition stands before and after the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advance {
@@ -134,8 +144,8 @@ impl Batch {
     }
 
     /// Keys that are written with the rows.
-    pub fn keys(&self) -> impl Iterator<Item = (&MessageKey, usize)> {
+    pub fn keys(&self) -> impl Iterator<Item = (&MessageKey, &Rows)> {
         let fresh = self.messages.iter().filter(|message| !message.repeated && !message.key_stored);
-        fresh.filter_map(|message| message.key.as_ref().map(|key| (key, message.rows.len())))
+        fresh.filter_map(|message| message.key.as_ref().map(|key| (key, &message.rows)))
     }
 }

@@ -9,7 +9,10 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{batch::Batch, commits::First};
+use super::{
+    batch::{Batch, ids_hash},
+    commits::First,
+};
 use crate::index::block::Changes;
 
 pub fn sql(
@@ -94,9 +97,11 @@ fn advance(sql: &mut String, topic: &str, batch: &Batch) {
     sql.push_str(", ");
     array(sql, "bigint", batch.keys().map(|(key, _)| key.body_hash));
     sql.push_str(", ");
-    array(sql, "int", batch.keys().map(|(_, records)| records));
+    array(sql, "int", batch.keys().map(|(_, rows)| rows.len()));
     sql.push_str(", ");
     array(sql, "bigint", batch.keys().map(|(key, _)| key.received_at.0));
+    sql.push_str(", ");
+    array(sql, "bigint", batch.keys().map(|(_, rows)| ids_hash(rows)));
     sql.push(')');
 }
 

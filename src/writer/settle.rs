@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    batch::{Batch, Entry},
+    batch::{Batch, Entry, ids_hash},
     error::{Failure, Phase, classify},
     place::{self, Target},
     session::Session,
@@ -15,16 +15,22 @@ use super::{
 };
 use crate::record::RecordId;
 
+/// Tenant, key, part and hash of the body of a message.
+type Identity = (i16, Uuid, i16, i64);
+/// How many records a message holds, and which: unknown for those of an earlier release.
+type Contents = (usize, Option<i64>);
+
 /// More rows at fault in one batch mean that the schema is, not the rows.
 const ROWS_AT_FAULT_MAX: usize = 100;
 
 /// Marks rows whose record is stored already: those that the client has named, by name, and those of a message whose key is stored with
-/// other records, by time and id. Of equal names the first in the batch stays.
+/// other records, by time and id. Of equal ones the first in the batch stays.
 pub async fn skip_stored(session: &Session, batch: &mut Batch) -> Result<(), Failure> {
     let entries = batch.entries();
-    let named: Vec<Entry> = entries.iter().filter(|entry| batch.meta(**entry).named).copied().collect();
-    let doubtful: Vec<Entry> =
-        entries.into_iter().filter(|(message, _)| batch.messages[*message].key_stored).collect();
+    let is_named = |entry: &Entry| batch.meta(*entry).named;
+    let is_doubtful = |(message, _): &Entry| batch.messages[*message].key_stored;
+    let named: Vec<Entry> = entries.iter().filter(|entry| is_named(entry)).copied().collect();
+    let doubtful: Vec<Entry> = entries.iter().filter(|entry| is_doubtful(entry)).copied().collect();
     let mut stored = HashSet::new();
     if !named.is_empty() {
         let ids: Vec<Uuid> = named.iter().map(|entry| batch.meta(*entry).id.0).collect();
@@ -43,36 +49,46 @@ pub async fn skip_stored(session: &Session, batch: &mut Batch) -> Result<(), Fai
         let rows = session.client.query(statement, &[&times, &ids, first, last]).await;
         let rows = rows.map_err(|error| classify(&error, Phase::BeforeCommit))?;
         stored.extend(rows.iter().map(|row| RecordId(row.get(0))));
+        // The first message of that key may be in this very batch.
+        let plain = entries.iter().filter(|entry| !is_named(entry) && !is_doubtful(entry));
+        stored.extend(plain.map(|entry| batch.meta(*entry).id));
     }
-    for (message, row) in named.into_iter().chain(doubtful) {
-        let id = batch.meta((message, row)).id;
-        if !stored.insert(id) && !batch.messages[message].stored_before.contains(&row) {
-            batch.messages[message].stored_before.push(row);
-        }
+    let suspects = entries.iter().filter(|entry| is_named(entry) || is_doubtful(entry));
+    let known = suspects.filter(|entry| !stored.insert(batch.meta(**entry).id)).copied();
+    for (message, row) in known.collect::<Vec<Entry>>() {
+        batch.messages[message].stored_before.push(row);
     }
     Ok(())
 }
 
-/// Marks messages whose key is stored already with as many records.
+/// Marks messages whose key is stored already with the same records.
 pub async fn mark_repeated(session: &Session, batch: &mut Batch) -> Result<(), Failure> {
     let keys: Vec<Uuid> = batch.keys().map(|(key, _)| key.key).collect();
-    let statement = "select tenant, key, part, body_hash, records from ingest_keys where key = any ($1)";
+    let statement =
+        "select tenant, key, part, body_hash, records, ids_hash from ingest_keys where key = any ($1)";
     let rows = session.client.query(statement, &[&keys]).await;
     let rows = rows.map_err(|error| classify(&error, Phase::BeforeCommit))?;
-    let mut stored: HashMap<(i16, Uuid, i16, i64), usize> = rows
+    let mut stored: HashMap<Identity, Contents> = rows
         .iter()
-        .map(|row| ((row.get(0), row.get(1), row.get(2), row.get(3)), row.get::<_, i32>(4) as usize))
+        .map(|row| {
+            let identity = (row.get(0), row.get(1), row.get(2), row.get(3));
+            (identity, (row.get::<_, i32>(4) as usize, row.get(5)))
+        })
         .collect();
     for message in &mut batch.messages {
         let Some(key) = &message.key else { continue };
         let identity = (key.tenant, key.key, key.part, key.body_hash);
+        let (records, hash) = (message.rows.len(), ids_hash(&message.rows));
         match stored.get(&identity) {
-            Some(records) if *records == message.rows.len() => message.repeated = true,
-            // The repeat holds other records than the first, because a timestamp came within 24 hours of our clock in between:
+            Some((known, None)) if *known == records => message.repeated = true,
+            Some((known, Some(known_hash))) if (*known, *known_hash) == (records, hash) => {
+                message.repeated = true;
+            }
+            // The repeat holds other records than the first, because a timestamp came within the allowed range in between, or left it:
             // each of its rows is looked up by id.
             Some(_) => message.key_stored = true,
             None => {
-                stored.insert(identity, message.rows.len());
+                stored.insert(identity, (records, Some(hash)));
             }
         }
     }

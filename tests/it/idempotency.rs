@@ -1,10 +1,13 @@
 //! `Idempotency-Key`: the same key and body is stored once, whatever happens in between.
 
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use crate::harness::{
     Answer, Fault, TestApp,
-    app::NDJSON,
+    app::{NDJSON, Plan},
     records::{many, named, ndjson},
     run::{eventually, seconds},
 };
@@ -181,4 +184,57 @@ async fn the_same_body_read_another_way_is_another_request() {
     assert_eq!(second.status, 409, "{}", second.text());
     app.wait_rows(1).await;
     app.finish().await;
+}
+
+/// Between two posts of one body a record comes within the next 24 hours and another leaves what is retained, so each acknowledges records
+/// that the other has refused: all of them are stored, and once.
+async fn edges_pass_between_two_posts(app: TestApp, fault: Fault) {
+    app.set_fault(fault);
+    let now = Utc::now();
+    let edge = TimeDelta::seconds(1);
+    let record = |message: &str, at: DateTime<Utc>| {
+        let mut record = named(message);
+        record["timestamp"] = json!(at.to_rfc3339());
+        record
+    };
+    let comes = |message: &str| record(message, now + TimeDelta::days(1) + edge);
+    let leaves = |message: &str| record(message, now - TimeDelta::days(1) + edge);
+    let bodies = [
+        ("one more", ndjson([record("a1", now), comes("b1")])),
+        ("as many", ndjson([record("a2", now), comes("b2"), leaves("c2")])),
+        ("one less", ndjson([record("a3", now), leaves("c3"), leaves("d3"), comes("b3")])),
+    ];
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..2 {
+        for (key, body) in &bodies {
+            let answer = post(&app, key, body).await;
+            assert_eq!(answer.status, 202, "round {round}, {key}: {}", answer.text());
+            acknowledged.extend(answer.ids());
+        }
+        eventually("the edges have passed", seconds(10), async || (Utc::now() > now + edge).then_some(()))
+            .await;
+    }
+    assert_eq!(acknowledged.len(), 9, "each post acknowledges what the other refuses");
+    app.set_fault(Fault::None);
+    app.wait_rows(9).await;
+    let ids = app.database().connect().await.query("select distinct id::text from logs", &[]).await;
+    let ids: BTreeSet<String> = ids.expect("the table can be read").iter().map(|row| row.get(0)).collect();
+    assert_eq!(ids, acknowledged);
+    app.stop().await;
+}
+
+/// A plan through Kafka and a proxy, with both edges.
+fn with_edges() -> Plan {
+    TestApp::plan().kafka().through_proxy().env("RETENTION_DAYS", 1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edges_pass_within_a_batch() {
+    let app = with_edges().env("FLUSH_WAIT_MAX_MS", 5_000).ready().await;
+    edges_pass_between_two_posts(app, Fault::None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edges_pass_between_batches() {
+    edges_pass_between_two_posts(with_edges().ready().await, Fault::Cut).await;
 }

@@ -72,9 +72,9 @@ impl FacetList {
         let mut list = Self {
             facets: Vec::new(),
             keys: Vec::new(),
-            note: facets
-                .searched_back_to
-                .map(|at| format!("≥: of the records back to {}", show(at, view.zone, Form::Full))),
+            note: facets.searched_back_to.map(|at| {
+                format!("≥: all records back to {}, and some before", show(at, view.zone, Form::Full))
+            }),
         };
         for (facet, values) in &facets.facets {
             match facet {

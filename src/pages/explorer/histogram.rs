@@ -139,7 +139,8 @@ impl Picture {
                 href: links.only(&crate::pages::links::is_level(level)),
             })
             .collect();
-        let note = histogram.searched_back_to.map(|at| format!("counted back to {}", moment(at)));
+        let note =
+            histogram.searched_back_to.map(|at| format!("all counted back to {}, some before", moment(at)));
         let records = if histogram.total.count == 1 { "record" } else { "records" };
         Self {
             total: format!("{} {records}", count(histogram.total.count, histogram.total.is)),

@@ -4,7 +4,8 @@
 use std::{collections::HashMap, time::Instant};
 
 use super::{
-    Count, Counting, Is, Levels, Range, buckets::Buckets, histogram, levels_alone, pass::Reach, sql,
+    Count, Counting, Is, Levels, Range, buckets::Buckets, histogram, levels_alone, pass::Reach, paths::paths,
+    sql,
 };
 use crate::{
     record::Timestamp,
@@ -126,9 +127,13 @@ impl Pass {
         let take = |row: &tokio_postgres::Row| {
             let field: Option<i32> = row.try_get("field")?;
             let records: i64 = row.try_get("records")?;
-            match field.and_then(|field| tallies.get_mut(field as usize)) {
-                Some(tally) => tally.add(row.try_get("value")?, records as u64),
-                None => hits += records as u64,
+            let Some(field) = field.map(|field| field as usize) else {
+                hits += records as u64;
+                return Ok(());
+            };
+            match facets[field] {
+                Facet::Keys => tallies[field].add_paths(row.try_get("value")?)?,
+                _ => tallies[field].add(row.try_get("value")?, records as u64),
             }
             Ok(())
         };
@@ -169,6 +174,24 @@ impl Tally {
             }
             _ => self.other += records,
         }
+    }
+
+    /// Takes each path of a record's metadata once, and those that are too long to be listed as one.
+    fn add_paths(&mut self, metadata: &str) -> Result<(), SearchError> {
+        let paths = paths(metadata);
+        let paths = paths
+            .map_err(|error| SearchError::Internal { cause: format!("metadata is no JSON: {error}") })?;
+        let mut is_long = false;
+        for path in paths {
+            match path.len() <= sql::VALUE_BYTES_MAX {
+                true => self.add(Some(path), 1),
+                false => is_long = true,
+            }
+        }
+        if is_long {
+            self.add(None, 1);
+        }
+        Ok(())
     }
 
     fn finish(self, values_max: usize, is: Is) -> Values {

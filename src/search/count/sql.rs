@@ -171,21 +171,18 @@ pub fn oldest(place: &Place<'_>, expr: &Expr) -> Statement {
 }
 
 /// Values of each field with their counts, each value of a record once; `field` is the number of the field, null the number of hits. A
-/// value that is too long to be listed is null.
+/// value that is too long to be listed is null. For [`Facet::Keys`] the metadata of each record.
 pub fn facets(place: &Place<'_>, expr: &Expr, facets: &[Facet]) -> Statement {
     let mut to = Builder::default();
-    let needs_metadata =
-        facets.iter().any(|facet| matches!(facet, Facet::Keys | Facet::Field(Field::Metadata(_))));
-    let metadata = if needs_metadata { ", metadata::jsonb as metadata" } else { "" };
-    let columns = format!("level, resource_id, trace_id, span_id, \"commit\"{metadata}");
+    let values_of_metadata = facets.iter().any(|facet| matches!(facet, Facet::Field(Field::Metadata(_))));
+    let jsonb = if values_of_metadata { ", metadata::jsonb as metadata" } else { "" };
+    let text = if facets.contains(&Facet::Keys) { ", metadata::text as metadata_text" } else { "" };
+    let columns = format!("level, resource_id, trace_id, span_id, \"commit\"{jsonb}{text}");
     let hits = hits(&mut to, &columns, place, expr);
     let counted: String = facets
         .iter()
         .enumerate()
-        .map(|(number, facet)| {
-            let values = values(&mut to, facet);
-            format!("\nunion all\nselect {number}, value, count(*) from (\n{values}\n) v group by 2")
-        })
+        .map(|(number, facet)| format!("\nunion all\n{}", counted(&mut to, number, facet)))
         .collect();
     let text = format!(
         "\
@@ -197,15 +194,18 @@ select null::int as field, null::text as value, count(*) as records from h{count
     Statement { text, values: to.values }
 }
 
-/// The values of one field, a row for each record and value.
-fn values(to: &mut Builder, facet: &Facet) -> String {
+/// The values of one field with their counts; each value of a record counts once.
+fn counted(to: &mut Builder, number: usize, facet: &Facet) -> String {
     let column = |column: &str| {
         format!(
             "select case when octet_length({column}) <= {VALUE_BYTES_MAX} then {column} end as value from h where {column} is not null"
         )
     };
     let id = |column: &str| format!("select id_text({column}) as value from h where {column} is not null");
-    match facet {
+    let values = match facet {
+        Facet::Keys => {
+            return format!("select {number}, metadata_text, 1 from h where metadata_text is not null");
+        }
         Facet::Level => "select level_name(level) as value from h".to_owned(),
         Facet::Field(Field::ResourceId) => column("resource_id"),
         Facet::Field(Field::Commit) => column("\"commit\""),
@@ -228,26 +228,8 @@ fn values(to: &mut Builder, facet: &Facet) -> String {
   ) d"
             )
         }
-        // A path ends where something stands that is no object; a step into an array means any of its elements.
-        Facet::Keys => format!(
-            "\
-  select d.value from h cross join lateral (
-    with recursive w (path, v) as (
-      select null::text, metadata where metadata is not null
-      union all
-      select n.path, n.v from w cross join lateral (
-        select concat_ws('.', w.path, e.key) as path, e.value as v
-        from jsonb_each(case when jsonb_typeof(w.v) = 'object' then w.v end) e
-        union all
-        select w.path, a.value from jsonb_array_elements(case when jsonb_typeof(w.v) = 'array' then w.v end) a
-      ) n
-    )
-    select distinct case when octet_length(path) <= {VALUE_BYTES_MAX} then path end as value
-    from w
-    where path is not null and jsonb_typeof(v) not in ('object', 'array')
-  ) d"
-        ),
-    }
+    };
+    format!("select {number}, value, count(*) from (\n{values}\n) v group by 2")
 }
 
 /// Hits in some units of a leaf; as in a search, fetched by the units' index whatever stands around it.
