@@ -1,16 +1,16 @@
 -- Which records a message held, not only how many: two requests with one key can hold as many of one body, yet others, when a timestamp
 -- comes within the allowed range between them and another leaves it. The first 64 bits of BLAKE3 over the records' ids; null: stored by
 -- an earlier release.
-alter table ingest_keys add column ids_hash bigint;
+alter table ingest_keys add column if not exists ids_hash bigint;
 
-drop function advance(text, int[], bigint[], bigint[], bigint[], uuid[], smallint[], uuid[], smallint[], bigint[], int[], bigint[]);
+drop function if exists advance(text, int[], bigint[], bigint[], bigint[], uuid[], smallint[], uuid[], smallint[], bigint[], int[], bigint[]);
 
 -- The last statement of every batch. Moves the partitions from `from_offsets` to `to_offsets` if this writer still owns them
 -- (compare-and-swap on offset and epoch), and remembers the messages' keys. Taken last, because what it locks is then held only while
 -- the server commits: a writer paused in mid-COPY blocks nobody.
 -- LI001: another owner, or this very batch is stored already. LI002: one of the keys is stored already.
 -- A process of an earlier release calls it without the last argument.
-create function advance(
+create or replace function advance(
   topic_name text, partitions int[], from_offsets bigint[], to_offsets bigint[], epochs bigint[], last_keys uuid[],
   key_tenants smallint[], keys uuid[], key_parts smallint[], body_hashes bigint[], record_counts int[], received bigint[],
   ids_hashes bigint[] default null)
