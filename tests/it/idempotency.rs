@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{
     Answer, Fault, TestApp,
@@ -197,12 +197,17 @@ async fn edges_pass_between_two_posts(app: TestApp, fault: Fault) {
         record["timestamp"] = json!(at.to_rfc3339());
         record
     };
+    let with_id = |mut record: Value| {
+        record["id"] = record["message"].clone();
+        record
+    };
     let comes = |message: &str| record(message, now + TimeDelta::days(1) + edge);
     let leaves = |message: &str| record(message, now - TimeDelta::days(1) + edge);
     let bodies = [
         ("one more", ndjson([record("a1", now), comes("b1")])),
         ("as many", ndjson([record("a2", now), comes("b2"), leaves("c2")])),
         ("one less", ndjson([record("a3", now), leaves("c3"), leaves("d3"), comes("b3")])),
+        ("ids of the client", ndjson([with_id(record("a4", now)), with_id(comes("b4"))])),
     ];
     let mut acknowledged = BTreeSet::new();
     for round in 0..2 {
@@ -214,9 +219,9 @@ async fn edges_pass_between_two_posts(app: TestApp, fault: Fault) {
         eventually("the edges have passed", seconds(10), async || (Utc::now() > now + edge).then_some(()))
             .await;
     }
-    assert_eq!(acknowledged.len(), 9, "each post acknowledges what the other refuses");
+    assert_eq!(acknowledged.len(), 11, "each post acknowledges what the other refuses");
     app.set_fault(Fault::None);
-    app.wait_rows(9).await;
+    app.wait_rows(11).await;
     let ids = app.database().connect().await.query("select distinct id::text from logs", &[]).await;
     let ids: BTreeSet<String> = ids.expect("the table can be read").iter().map(|row| row.get(0)).collect();
     assert_eq!(ids, acknowledged);
