@@ -36,6 +36,17 @@ addEventListener("keydown", (event) => {
   keys[event.key]();
 });
 
+// The time range that is shown can be edited; left as it is, it is asked for as it was.
+const time = document.getElementById("f-t");
+const isAsItWas = () => time.value === time.dataset.range;
+time?.addEventListener("focus", () => {
+  if (time.value || !time.dataset.range) return;
+  time.value = time.dataset.range;
+  time.select();
+});
+time?.addEventListener("blur", () => isAsItWas() && (time.value = ""));
+time?.form.addEventListener("submit", () => isAsItWas() && (time.value = ""));
+
 // A drag over the histogram zooms; a click on a bar is a link.
 addEventListener("pointerdown", (event) => {
   const bars = event.target.closest("svg.bars");

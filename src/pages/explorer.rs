@@ -3,6 +3,7 @@
 
 pub mod counts;
 pub mod facets;
+pub mod hints;
 pub mod histogram;
 pub mod pills;
 pub mod results;
@@ -19,6 +20,7 @@ use actix_web::{
 use askama::Template;
 
 use self::{
+    hints::Hint,
     pills::{Pill, pills},
     results::Results,
     view::View,
@@ -34,7 +36,9 @@ use super::{
 };
 use crate::{
     record::Timestamp,
-    search::{State, answer as api, error::SearchError, exploration::Exploration, history, logged, params},
+    search::{
+        State, answer as api, complete, error::SearchError, exploration::Exploration, history, logged, params,
+    },
 };
 
 #[derive(Template)]
@@ -101,10 +105,14 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     };
     // 3. Show it, and go on counting; what is wrong is shown at the field.
     let answer = match (view, found) {
-        (Ok(view), Ok((found, exploration))) => {
+        (Ok(view), Ok((found, mut exploration))) => {
             let form = Form::new(pairs, None);
-            let page =
-                ExplorerPage::new(form, Some(&view), Outcome::Results(Box::new(Results::new(&view, found))));
+            let is_nowhere = found.rows.is_empty() && found.stats.complete;
+            let mut results = Results::new(&view, found);
+            if is_nowhere {
+                results.hints = hints_for(&state, &view, &mut exploration).await;
+            }
+            let page = ExplorerPage::new(form, Some(&view), Outcome::Results(Box::new(results)));
             if answer::is_partial(&request) {
                 exploration.close().await;
                 answer::html(&request, StatusCode::OK, page.as_more().render())
@@ -120,7 +128,10 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
         (view, Err(error)) => {
             let fault = if let SearchError::Bad(fault) = logged(&error) { Some(fault) } else { None };
             let view = view.as_ref().ok();
-            let problem = Problem::new(&error, view.map(|view| view.links().here()));
+            let mut problem = Problem::new(&error, view.map(|view| view.links().here()));
+            if fault.is_some() {
+                problem.text = "What is wrong with it is said above, at its field.".to_owned();
+            }
             let page = ExplorerPage::new(Form::new(pairs, fault), view, Outcome::Problem(problem));
             api::with_retry(answer::html(&request, error.status(), page.whole()), &error)
         }
@@ -128,6 +139,20 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     };
     state.observe(started, answer.status());
     answer
+}
+
+/// Why nothing was found, if that is for the names of fields.
+async fn hints_for(state: &State, view: &View, exploration: &mut Exploration) -> Vec<Hint> {
+    let absent = exploration.absent_paths().await.unwrap_or_else(|error| {
+        log::debug!("fields that no record has were not looked for: {}", logged(&error));
+        Vec::new()
+    });
+    if absent.is_empty() {
+        return Vec::new();
+    }
+    let keys = complete::known_keys(state, &view.query).await;
+    let known: Vec<&str> = keys.counts.iter().map(|(path, _)| path.as_str()).collect();
+    hints::hints(view, &absent, &known)
 }
 
 impl ExplorerPage {

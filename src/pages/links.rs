@@ -185,14 +185,19 @@ pub fn is_level(level: crate::record::Level) -> Expr {
     Expr::Test(Test::Level(vec![level]))
 }
 
-/// The field that a name means on pages: the name of a column or of a facet.
+/// The field that a name means on pages: the name of a column or of a facet. As in the query line, what is no field of its own is a path
+/// of metadata.
 pub fn field(name: &str) -> Option<Field> {
     Some(match name {
         "resourceId" => Field::ResourceId,
         "traceId" => Field::TraceId,
         "spanId" => Field::SpanId,
         "commit" => Field::Commit,
-        _ => Field::Metadata(name.strip_prefix("metadata.").filter(|path| !path.is_empty())?.to_owned()),
+        "" | "level" | "message" | "timestamp" | "metadata" => return None,
+        _ => {
+            let path = name.strip_prefix("metadata.").unwrap_or(name);
+            Field::Metadata(Some(path).filter(|path| !path.is_empty())?.to_owned())
+        }
     })
 }
 

@@ -77,7 +77,7 @@ pub async fn complete(state: &State, asked: &Asked) -> Result<Completed, SearchE
 
 /// The keys of metadata that occur, as they were seen shortly ago. The fields that every record has are known anyway, so without an
 /// answer from Postgres there are those.
-async fn known_keys(state: &State, window: &Query) -> Arc<Keys> {
+pub async fn known_keys(state: &State, window: &Query) -> Arc<Keys> {
     let bucket = keys::bucket(window);
     if let Some(keys) = state.keys.get(&bucket, Instant::now()) {
         return keys;

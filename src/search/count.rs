@@ -113,7 +113,8 @@ pub fn levels_alone(expr: &Expr) -> Option<Vec<Level>> {
 }
 
 impl Counting<'_> {
-    /// The window with both ends: one that is open ends with the records' first or last minute.
+    /// The window with both ends: one that is open ends with the records' first or last minute, and `24h` not before the minute in which
+    /// it was asked for, or a silence that lasts would not be seen.
     pub async fn range(
         &mut self,
         window: Window,
@@ -130,7 +131,10 @@ impl Counting<'_> {
                     })?;
                 let minute = |number: i64| Timestamp(number * buckets::MINUTE);
                 let begin = from.or(first.map(|first| minute(i64::from(first))));
-                let end = to.or(last.map(|last| minute(i64::from(last) + 1)));
+                let now = minute(asked_at.0.div_euclid(buckets::MINUTE) + 1);
+                let last = last.map(|last| minute(i64::from(last) + 1));
+                let end =
+                    to.or(if from.is_some() { Some(last.map_or(now, |last| last.max(now))) } else { last });
                 let begin = begin.or(end).unwrap_or(asked_at);
                 (begin, end.unwrap_or(begin.max(asked_at)))
             }

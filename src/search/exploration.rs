@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     State,
+    absent::absent_paths,
     catalogue::Snapshot,
     count::{
         Counting, Range,
@@ -44,6 +45,15 @@ impl Exploration {
             again_if_gone(&state, async || find_and_stay(&state, &query).await).await?;
         let expr = query.filter.expr();
         Ok((found, Self { state, query, expr, session, snapshot, range: None, _turn: turn }))
+    }
+
+    /// Fields that the search asks for and in which no record of its time range has a value.
+    pub async fn absent_paths(&mut self) -> Result<Vec<String>, SearchError> {
+        let absent = absent_paths(&self.state, &mut self.session, &self.snapshot, &self.query).await;
+        if absent.is_err() {
+            self.session.mend().await;
+        }
+        absent
     }
 
     /// Hits over time.

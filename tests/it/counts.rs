@@ -204,6 +204,28 @@ async fn a_histogram_equals_brute_force() {
     app.finish().await;
 }
 
+/// What was asked for since a moment is counted up to now, or nobody would see that nothing comes any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silence_is_seen() {
+    let app = TestApp::plan().ready().await;
+    let now = chrono::Utc::now();
+    let at = |hours: i64| (now - chrono::TimeDelta::hours(hours)).to_rfc3339();
+    let records = [2, 3]
+        .map(|hours| json!({"level": "info", "message": "m", "resourceId": "r", "timestamp": at(hours)}));
+    app.post(NDJSON, ndjson(records), &[]).await.accepted(2);
+    app.wait_rows(2).await;
+    for filter in [&[][..], &[("message", "M")], &[("message", "nothing")]] {
+        let reply = get(&app, "/api/histogram", &[filter, &[("from", "4h"), ("bucket", "1m")]]).await;
+        assert!(micros(&reply["to"]) > now.timestamp_micros(), "{reply}");
+        let late: Vec<&Value> = list(&reply["buckets"]).iter().rev().take(119).collect();
+        assert!(late.iter().all(|bucket| bucket["count"] == 0 && bucket["is"] == "exact"), "{reply}");
+    }
+    // All that is stored ends where it ends.
+    let all = get(&app, "/api/histogram", &[]).await;
+    assert!(micros(&all["to"]) <= now.timestamp_micros() - 119 * 60_000_000, "{all}");
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_histogram_counts_what_pages_show() {
     let app = filled().await;

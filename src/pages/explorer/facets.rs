@@ -14,8 +14,9 @@ use crate::{
     },
 };
 
-/// Values of a facet that are listed, and paths of metadata.
+/// Values of a facet that are in sight.
 const VALUES_MAX: usize = 8;
+/// Values that are listed, and paths of metadata.
 pub const KEYS_MAX: usize = 40;
 
 pub struct FacetList {
@@ -29,8 +30,12 @@ pub struct FacetList {
 pub struct FacetView {
     pub name: String,
     pub values: Vec<ValueView>,
-    /// `and 12 more values`.
+    /// `12 more values`.
     pub more: Option<String>,
+    /// Those of them that are listed on demand.
+    pub rest: Vec<ValueView>,
+    /// How many are not.
+    pub rarer: Option<String>,
     /// Takes the facet away, if it was opened by hand.
     pub close: Option<String>,
     /// Shows the field as a column.
@@ -94,7 +99,7 @@ impl FacetView {
     fn new(view: &View, links: &Links, field: &Field, values: &Values) -> Self {
         let name = name(field);
         let max = values.top.first().map_or(1, |(_, count)| (*count).max(1));
-        let listed = values.top.iter().take(VALUES_MAX).map(|(value, number)| ValueView {
+        let mut listed = values.top.iter().map(|(value, number)| ValueView {
             text: if value.is_empty() { "(empty)".to_owned() } else { shown(value) },
             count: count(*number, values.is),
             share: share(*number, max),
@@ -102,18 +107,23 @@ impl FacetView {
             only: links.only_value(field, value),
             not: links.not_value(field, value),
         });
-        let rest = values.distinct.count.saturating_sub(VALUES_MAX as u64);
+        let in_sight: Vec<ValueView> = listed.by_ref().take(VALUES_MAX).collect();
+        let beyond = |listed: usize| values.distinct.count.saturating_sub(listed as u64);
+        let (more, rarer) = (beyond(VALUES_MAX), beyond(values.top.len().max(VALUES_MAX)));
         let is_column = view.columns.contains(field);
         let can_be_column = !is_column && view.columns.len() < COLUMNS_MAX && *field != Field::ResourceId;
         Self {
-            values: listed.collect(),
-            more: (rest > 0 || values.other > 0 && values.top.is_empty()).then(|| {
+            values: in_sight,
+            more: (more > 0 || values.other > 0 && values.top.is_empty()).then(|| {
                 format!(
                     "{} more {}",
-                    count(rest, values.distinct.is),
-                    if rest == 1 { "value" } else { "values" }
+                    count(more, values.distinct.is),
+                    if more == 1 { "value" } else { "values" }
                 )
             }),
+            rest: listed.collect(),
+            rarer: (rarer > 0)
+                .then(|| format!("{} rarer ones are not listed", count(rarer, values.distinct.is))),
             close: view.facets.contains(field).then(|| links.without_value("facet", &name)),
             column: can_be_column.then(|| links.and("column", &name)),
             name: shown_name(&name),
@@ -136,7 +146,15 @@ impl FacetView {
                 not: links.only(&negated(&only)),
             })
         });
-        Self { name: "level".to_owned(), values: listed.collect(), more: None, close: None, column: None }
+        Self {
+            name: "level".to_owned(),
+            values: listed.collect(),
+            more: None,
+            rest: Vec::new(),
+            rarer: None,
+            close: None,
+            column: None,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a search found, ready to be shown. In: a [`View`] and what was found. Out: rows, the ways on, and what it cost. Pure.
 
-use super::view::View;
+use super::{hints::Hint, view::View};
 use crate::{
     pages::{
         line::{Line, List},
@@ -24,6 +24,8 @@ pub struct Results {
     pub prev: Option<String>,
     pub empty_heading: &'static str,
     pub empty_text: String,
+    /// Why there are none.
+    pub hints: Vec<Hint>,
     /// The whole result as a file: format and address.
     pub exports: Vec<(&'static str, String)>,
     /// For forms that change one thing of the page.
@@ -133,6 +135,7 @@ impl Results {
             prev: cursor(found.prev.clone()),
             empty_heading,
             empty_text,
+            hints: Vec::new(),
             exports: exports(view, &found.as_of),
             hidden: links.all(),
             zone: view.zone.name(),

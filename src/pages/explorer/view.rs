@@ -119,7 +119,8 @@ fn push<T: PartialEq>(list: &mut Vec<T>, item: T, name: &str, max: usize) -> Res
 fn read_field(parameter: &str, value: &str) -> Result<Field, Fault> {
     let wrong = || {
         let seen: String = value.chars().take(40).collect();
-        let error = format!("resourceId, traceId, spanId, commit or metadata.<path> is needed, got `{seen}`");
+        let error =
+            format!("resourceId, traceId, spanId, commit or a path of metadata is needed, got `{seen}`");
         Fault::new(parameter, error)
     };
     let is_fit = value.len() <= params::PATH_BYTES_MAX && !value.contains('\0');
@@ -158,7 +159,7 @@ mod tests {
         for (text, field) in [
             ("facet=level", "facet"),
             ("facet=metadata.", "facet"),
-            ("column=banana", "column"),
+            ("column=message", "column"),
             ("off=(", "off"),
             ("wrap=yes", "wrap"),
             ("tz=Mars", "tz"),

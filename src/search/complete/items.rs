@@ -27,7 +27,7 @@ pub struct Item {
 }
 
 /// The fields that every record may have, and the signs that they take beside `:`.
-const FIELDS: [(&str, &[&str]); 6] = [
+pub const FIELDS: [(&str, &[&str]); 6] = [
     ("level", &[">=", "<="]),
     ("message", &[]),
     ("resourceId", &[]),

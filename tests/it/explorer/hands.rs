@@ -102,3 +102,29 @@ async fn nothing_keeps_the_focus() {
     }
     panic!("{reachable} steps do not lead out: {}", focus(&browser).await);
 }
+
+/// The time range that is shown can be edited where it stands; left as it is, it is no part of what is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_range_is_edited_in_its_field() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    let range = "from=2026-01-02T03%3A00%3A30Z&to=2026-01-02T03%3A01%3A30Z";
+    browser.goto(&format!("{}/?{range}", app.url)).await;
+    let value = async || browser.find("#f-t").await.prop("value").await.unwrap().unwrap();
+    assert_eq!(value().await, "");
+    browser.press('t').await;
+    assert_eq!(value().await, "2026-01-02 03:00:30 - 03:01:30");
+    browser.press(ESCAPE).await;
+    assert_eq!(value().await, "");
+    browser.press('t').await;
+    browser.press(ENTER).await;
+    browser.arrives(&format!("/?{range}")).await;
+    assert_eq!(browser.texts("#total").await, ["60 records"]);
+    browser.press('t').await;
+    browser.fill("#f-t", "2026-01-02 03:01").await;
+    browser.press(ENTER).await;
+    browser.arrives("/?from=2026-01-02T03%3A01%3A00Z&to=2026-01-02T03%3A02%3A00Z").await;
+    assert_eq!(browser.texts("#total").await, ["60 records"]);
+    browser.close().await;
+    app.finish().await;
+}

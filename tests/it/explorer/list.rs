@@ -11,9 +11,9 @@ async fn columns(scripts: Scripts) {
     let browser = Browser::open(1280, scripts).await;
     browser.goto(&format!("{}/?limit=5&q=timeout&level=error&metadata.path=%2Fpay", app.url)).await;
     browser.click(".menu > summary").await;
-    browser.fill("#column", "metadata.user.id").await;
+    browser.fill("#column", "user.id").await;
     browser.click(".menu button").await;
-    browser.arrives("/?level=error&metadata.path=%2Fpay&limit=5&q=timeout&column=metadata.user.id").await;
+    browser.arrives("/?level=error&metadata.path=%2Fpay&limit=5&q=timeout&column=user.id").await;
     assert_eq!(browser.texts(".row .cell").await, ["4", "3", "2", "1", "0"]);
     act(&browser, scripts, "spanId as a column").await;
     browser.arrives("&column=metadata.user.id&column=spanId&q=timeout").await;

@@ -128,3 +128,65 @@ async fn a_fault_is_shown_at_its_place() {
     browser.find(".rows").await;
     browser.close().await;
 }
+
+/// A slip in the name of a field finds nothing, but not in silence.
+async fn slips(scripts: Scripts) {
+    let app = filled().await;
+    let browser = Browser::open(1280, scripts).await;
+    browser.goto(&format!("{}/?q=timeout+levle%3Aerror+user.id%3A4", app.url)).await;
+    let meant = browser.texts(".meant").await;
+    assert_eq!(meant.len(), 1, "user.id is there: {meant:?}");
+    assert!(meant[0].starts_with("No record of this time range has a value in levle. Instead: level:error"));
+    browser.click(".meant a").await;
+    browser.arrives("/?q=timeout+level%3Aerror+user.id%3A4").await;
+    assert_eq!(browser.texts("#total").await, ["4 records"]);
+    // What was pasted is a text and not a field.
+    browser.goto(&format!("{}/?q=request%3A7", app.url)).await;
+    assert_eq!(browser.texts(".meant a").await, ["\"request:7\""]);
+    browser.click(".meant a").await;
+    browser.arrives("/?q=%22request%3A7%22").await;
+    // It is there, with another value.
+    browser.goto(&format!("{}/?q=path%3A%2Forders", app.url)).await;
+    assert_eq!(browser.texts(".state h2").await, ["No record matches"]);
+    assert_eq!(browser.count(".meant").await, 0);
+    browser.close().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slips_in_names() {
+    slips(Scripts::On).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slips_in_names_without_scripts() {
+    slips(Scripts::Off).await;
+}
+
+/// Eight values of a facet are in sight, the others one click away.
+async fn many_values(scripts: Scripts) {
+    let app = filled().await;
+    let browser = Browser::open(1280, scripts).await;
+    browser.goto(&format!("{}/?facet=spanId", app.url)).await;
+    let more = "[aria-label='112 more values of spanId']";
+    assert_eq!(browser.texts(more).await, ["112 more values"]);
+    browser.click(more).await;
+    assert_eq!(browser.count(".facet .rest .value").await, 32);
+    assert_eq!(browser.texts(".facet .rest .note").await, ["80 rarer ones are not listed"]);
+    let last = browser.texts(".facet .rest li:last-child .value bdi").await.remove(0);
+    browser.click(".facet .rest li:last-child .value").await;
+    browser.arrives(&format!("/?facet=spanId&q=spanId%3A{last}")).await;
+    assert_eq!(browser.texts("#total").await, ["1 record"]);
+    browser.close().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn facets_of_many_values() {
+    many_values(Scripts::On).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn facets_of_many_values_without_scripts() {
+    many_values(Scripts::Off).await;
+}
