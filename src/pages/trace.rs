@@ -44,6 +44,8 @@ use crate::search::{
 const RESOURCES_MAX: usize = 24;
 /// Records in a piece of the list by time.
 const PIECE: usize = 250;
+/// Up to `+59 min 59 s` stand under each other.
+const AFTER_CHARS: usize = 12;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum View {
@@ -93,7 +95,7 @@ enum Body {
         items: Vec<Item>,
     },
     /// In pieces that are laid out one by one.
-    Logs(Vec<Vec<Timed>>),
+    Logs(Vec<Vec<Entry>>),
 }
 
 struct Counted {
@@ -106,12 +108,6 @@ struct Counted {
 struct Rest {
     text: String,
     href: String,
-}
-
-/// A record and how long after the beginning it came.
-struct Timed {
-    after: String,
-    row: Entry,
 }
 
 /// `GET /traces/{traceId}`, and `GET /traces?traceId=`.
@@ -296,8 +292,12 @@ fn rest(trace: &Trace, here: &Links, zone: Zone) -> Option<Rest> {
     Some(Rest { text, href: here.with("cursor", &cursor.write()) })
 }
 
-fn timed(trace: &Trace, axis: &Axis, zone: Zone) -> Vec<Vec<Timed>> {
-    let after = |at| format!("+{}", lasting(axis.after(at)));
-    let timed = |row: &Row| Timed { after: after(row.timestamp), row: Entry::new(row, zone) };
+/// Each with how long after the beginning it came.
+fn timed(trace: &Trace, axis: &Axis, zone: Zone) -> Vec<Vec<Entry>> {
+    let timed = |row: &Row| {
+        let entry = Entry::new(row, zone);
+        let after = format!("+{}", lasting(axis.after(row.timestamp)));
+        Entry { time: format!("{after:>AFTER_CHARS$}  {}", entry.time), ..entry }
+    };
     trace.rows.chunks(PIECE).map(|piece| piece.iter().map(timed).collect()).collect()
 }

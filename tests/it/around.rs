@@ -93,16 +93,16 @@ async fn a_walk(scripts: Scripts) {
     browser.click(".span.failed svg a.error").await;
     lands(&browser, "/traces/t", &all[3]).await;
     eventually("the log of the tick is seen", seconds(10), async || {
-        let line = browser.find(&format!("[id='{}'] .message", all[3])).await;
+        let line = browser.find(&format!("[id='{}'] > span", all[3])).await;
         line.is_displayed().await.unwrap_or(false).then_some(())
     })
     .await;
-    browser.click(&format!("[id='{}'] .time", all[3])).await;
+    browser.click(&format!("[id='{}'] > a", all[3])).await;
     browser.find("main.record").await;
     browser.goto(&format!("{}/logs/{}", app.url, all[40])).await;
     browser.page.find(fantoccini::Locator::LinkText("Context")).await.unwrap().click().await.unwrap();
     browser.find(".entry.anchor").await;
-    let shown = async || browser.texts(".entry .message").await;
+    let shown = async || browser.texts(".entry > span").await;
     let texts: Vec<String> = (12..=52).map(|n| format!("line {n}")).collect();
     assert_eq!(shown().await, texts);
     browser
@@ -128,7 +128,7 @@ async fn a_walk(scripts: Scripts) {
     browser.click("form.narrow button").await;
     browser.arrives("before=40&after=40&q=checkout+or+%22line+7%22").await;
     assert_eq!(shown().await, ["POST /checkout", "line 7", "line 32"]);
-    assert_eq!(browser.texts(".entry.anchor .message").await, ["line 32"]);
+    assert_eq!(browser.texts(".entry.anchor > span").await, ["line 32"]);
     browser.page.find(fantoccini::Locator::LinkText("Same trace")).await.unwrap().click().await.unwrap();
     browser.find(".views a[aria-current]:nth-child(2)").await;
     assert_eq!(shown().await, ["POST /checkout", "line 7", "line 32"]);
