@@ -7,7 +7,6 @@
 //! Every search runs under a time budget, reads one snapshot, stops when its client leaves, and says how much it read; one that runs
 //! out of its budget answers with what it has and a cursor to go on.
 
-pub mod absent;
 pub mod ahead;
 pub mod answer;
 pub mod as_of;
@@ -29,6 +28,7 @@ pub mod fold;
 pub mod grammar;
 pub mod history;
 pub mod need;
+pub mod nothing;
 pub mod one;
 pub mod params;
 pub mod patterns;

@@ -10,7 +10,7 @@ pub mod results;
 pub mod typed;
 pub mod view;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -37,7 +37,8 @@ use super::{
 use crate::{
     record::Timestamp,
     search::{
-        State, answer as api, complete, error::SearchError, exploration::Exploration, history, logged, params,
+        State, answer as api, complete, error::SearchError, exploration::Exploration, history, logged,
+        nothing::Nothing, params,
     },
 };
 
@@ -107,10 +108,10 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     let answer = match (view, found) {
         (Ok(view), Ok((found, mut exploration))) => {
             let form = Form::new(pairs, None);
-            let is_nowhere = found.rows.is_empty() && found.stats.complete;
+            let is_nowhere = found.rows.is_empty() && found.stats.complete && view.query.cursor.is_none();
             let mut results = Results::new(&view, found);
             if is_nowhere {
-                results.hints = hints_for(&state, &view, &mut exploration).await;
+                results.hints = hints_for(&state, &view, pairs, &mut exploration).await;
             }
             let page = ExplorerPage::new(form, Some(&view), Outcome::Results(Box::new(results)));
             if answer::is_partial(&request) {
@@ -141,18 +142,24 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     answer
 }
 
-/// Why nothing was found, if that is for the names of fields.
-async fn hints_for(state: &State, view: &View, exploration: &mut Exploration) -> Vec<Hint> {
-    let absent = exploration.absent_paths().await.unwrap_or_else(|error| {
-        log::debug!("fields that no record has were not looked for: {}", logged(&error));
-        Vec::new()
+/// Why nothing was found, and what to ask for instead.
+async fn hints_for(
+    state: &State,
+    view: &View,
+    pairs: &[(String, String)],
+    exploration: &mut Exploration,
+) -> Vec<Hint> {
+    let nothing = exploration.why_nothing().await.unwrap_or_else(|error| {
+        log::debug!("why nothing was found is not known: {}", logged(&error));
+        Nothing::default()
     });
-    if absent.is_empty() {
-        return Vec::new();
-    }
-    let keys = complete::known_keys(state, &view.query).await;
+    let keys = match nothing.absent.is_empty() {
+        true => Arc::default(),
+        false => complete::known_keys(state, &view.query).await,
+    };
     let known: Vec<&str> = keys.counts.iter().map(|(path, _)| path.as_str()).collect();
-    hints::hints(view, &absent, &known)
+    let typed = pairs.iter().find(|(name, _)| name == "q").map_or("", |(_, typed)| typed.as_str());
+    hints::hints(view, typed, &nothing, &known)
 }
 
 impl ExplorerPage {

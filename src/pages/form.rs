@@ -2,7 +2,14 @@
 //! value and what is wrong with them. Pure.
 
 use super::text::shown;
-use crate::{record::Level, search::params::Fault};
+use crate::{
+    record::Level,
+    search::{
+        expr::{Expr, Test},
+        grammar,
+        params::{self, Fault},
+    },
+};
 
 pub struct Form {
     /// The query line.
@@ -27,6 +34,8 @@ pub struct LineError {
     pub text: String,
     /// The line, and below it marks under the columns.
     pub pointer: Option<(String, String)>,
+    /// The search for what was typed, as a text.
+    pub as_text: Option<String>,
 }
 
 pub struct LevelBox {
@@ -106,7 +115,7 @@ impl Form {
         let metadata = metadata_pairs(pairs, fault);
         let value = |name: &str| first(name).map_or(String::new(), |at| pairs[at].1.clone());
         let q = value("q");
-        let q_error = fault.filter(|fault| fault.field == "q").map(|fault| LineError::new(&q, fault));
+        let q_error = fault.filter(|fault| fault.field == "q").map(|fault| LineError::new(&q, pairs, fault));
         let has_field = |name: &str| {
             ["q", "t", "level", "mk", "mv"].contains(&name)
                 || name.starts_with("metadata.")
@@ -137,15 +146,26 @@ impl Form {
 }
 
 impl LineError {
-    fn new(line: &str, fault: &Fault) -> Self {
+    fn new(line: &str, pairs: &[(String, String)], fault: &Fault) -> Self {
         let columns =
             fault.columns.filter(|_| line.chars().count() <= POINTER_CHARS_MAX && !line.contains('\n'));
         let pointer = columns.map(|columns| {
             let length = columns.end.saturating_sub(columns.start).max(1);
             (line.to_owned(), " ".repeat(columns.start - 1) + &"^".repeat(length))
         });
-        Self { text: fault.error.clone(), pointer }
+        Self { text: fault.error.clone(), pointer, as_text: as_text(line, pairs) }
     }
+}
+
+/// The same page, but with the whole line as one phrase.
+fn as_text(line: &str, pairs: &[(String, String)]) -> Option<String> {
+    let phrase = grammar::print(&Expr::Test(Test::Contains(line.trim().to_owned())));
+    grammar::parse(&phrase).ok()?;
+    let others = pairs.iter().filter(|(name, value)| {
+        !["q", "t", "also", "cursor", "asOf"].contains(&name.as_str()) && !value.is_empty()
+    });
+    let others = others.map(|(name, value)| (name.as_str(), value.as_str()));
+    Some(format!("/{}", params::encode(others.chain([("q", phrase.as_str())]))))
 }
 
 fn metadata_pairs(pairs: &[(String, String)], fault: Option<&Fault>) -> Vec<Pair> {

@@ -30,7 +30,6 @@ use super::{
     params::Query,
     session::Session,
 };
-use crate::record::Timestamp;
 pub(super) use http::routes;
 
 /// How long counting values may take, and looking for keys.
@@ -131,7 +130,7 @@ async fn values(
         rows_read: 0,
     };
     let counted = async {
-        let range = counting.range(window.window(), Timestamp::now()).await?;
+        let range = counting.range(window).await?;
         facets::count(&mut counting, range, std::slice::from_ref(facet), VALUES_MAX).await
     };
     let counted = counted.await;

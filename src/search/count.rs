@@ -27,7 +27,8 @@ use serde::Serialize;
 use super::{
     catalogue::{Catalogue, Snapshot},
     expr::{Expr, Test},
-    filter::Window,
+    filter::Bound,
+    params::Query,
     session::Session,
 };
 use crate::record::{Level, Timestamp};
@@ -113,13 +114,11 @@ pub fn levels_alone(expr: &Expr) -> Option<Vec<Level>> {
 }
 
 impl Counting<'_> {
-    /// The window with both ends: one that is open ends with the records' first or last minute, and `24h` not before the minute in which
-    /// it was asked for, or a silence that lasts would not be seen.
-    pub async fn range(
-        &mut self,
-        window: Window,
-        asked_at: Timestamp,
-    ) -> Result<Range, super::error::SearchError> {
+    /// The query's window with both ends: one that is open ends with the records' first or last minute, and `24h` not before the minute in
+    /// which it was asked for, or a silence that lasts would not be seen.
+    pub async fn range(&mut self, query: &Query) -> Result<Range, super::error::SearchError> {
+        let (window, asked_at) = (query.window(), query.asked_at);
+        let is_recent = matches!(query.filter.from, Some(Bound::Ago { .. }));
         let (from, to) = match (window.from, window.to) {
             (Some(from), Some(to)) => (from, to),
             (from, to) => {
@@ -133,8 +132,7 @@ impl Counting<'_> {
                 let begin = from.or(first.map(|first| minute(i64::from(first))));
                 let now = minute(asked_at.0.div_euclid(buckets::MINUTE) + 1);
                 let last = last.map(|last| minute(i64::from(last) + 1));
-                let end =
-                    to.or(if from.is_some() { Some(last.map_or(now, |last| last.max(now))) } else { last });
+                let end = to.or(if is_recent { Some(last.map_or(now, |last| last.max(now))) } else { last });
                 let begin = begin.or(end).unwrap_or(asked_at);
                 (begin, end.unwrap_or(begin.max(asked_at)))
             }

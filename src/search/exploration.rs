@@ -8,7 +8,6 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     State,
-    absent::absent_paths,
     catalogue::Snapshot,
     count::{
         Counting, Range,
@@ -21,6 +20,7 @@ use super::{
     expr::Expr,
     find::Found,
     find::{again_if_gone, find_and_stay, turn},
+    nothing::{self, Nothing},
     params::Query,
     session::Session,
 };
@@ -47,13 +47,13 @@ impl Exploration {
         Ok((found, Self { state, query, expr, session, snapshot, range: None, _turn: turn }))
     }
 
-    /// Fields that the search asks for and in which no record of its time range has a value.
-    pub async fn absent_paths(&mut self) -> Result<Vec<String>, SearchError> {
-        let absent = absent_paths(&self.state, &mut self.session, &self.snapshot, &self.query).await;
-        if absent.is_err() {
+    /// Why nothing was found.
+    pub async fn why_nothing(&mut self) -> Result<Nothing, SearchError> {
+        let why = nothing::why(&self.state, &mut self.session, &self.snapshot, &self.query).await;
+        if why.is_err() {
             self.session.mend().await;
         }
-        absent
+        why
     }
 
     /// Hits over time.
@@ -100,7 +100,7 @@ impl Exploration {
         };
         let range = match self.range {
             Some(range) => Ok(range),
-            None => counting.range(self.query.window(), self.query.asked_at).await,
+            None => counting.range(&self.query).await,
         };
         let counted = match range {
             Ok(range) => {

@@ -140,7 +140,7 @@ async fn group(
     };
     // 2. The kinds; all of the time, unless it is needed to tell which are new.
     counting.due = started + if at.is_some() { budget / 5 * 3 } else { budget };
-    let range = counting.range(asked.query.window(), asked.query.asked_at).await?;
+    let range = counting.range(&asked.query).await?;
     let (tally, reach) = tally(counting, range).await?;
     // 3. Which are new.
     counting.due = started + budget;

@@ -231,7 +231,7 @@ async fn what_cannot_be_followed_is_refused() {
         ("regex=a(", None, "regex"),
         ("bogus=1", None, "bogus"),
         ("live=1", None, "live"),
-        ("as=html&column=banana", None, "column"),
+        ("as=html&column=message", None, "column"),
         ("as=xml", None, "as"),
         ("cursor=x", None, "cursor"),
         ("asOf=7-7-", None, "asOf"),

@@ -9,7 +9,10 @@ use crate::{
     },
     record::Level,
     search::{
-        count::facets::{Facet, Facets, Values},
+        count::{
+            Is,
+            facets::{Facet, Facets, Values},
+        },
         expr::{Field, negated},
     },
 };
@@ -114,13 +117,17 @@ impl FacetView {
         let can_be_column = !is_column && view.columns.len() < COLUMNS_MAX && *field != Field::ResourceId;
         Self {
             values: in_sight,
-            more: (more > 0 || values.other > 0 && values.top.is_empty()).then(|| {
-                format!(
-                    "{} more {}",
-                    count(more, values.distinct.is),
-                    if more == 1 { "value" } else { "values" }
-                )
-            }),
+            more: if values.top.is_empty() && values.is == Is::AtLeast {
+                Some("not counted in the time".to_owned())
+            } else {
+                (more > 0 || values.other > 0 && values.top.is_empty()).then(|| {
+                    format!(
+                        "{} more {}",
+                        count(more, values.distinct.is),
+                        if more == 1 { "value" } else { "values" }
+                    )
+                })
+            },
             rest: listed.collect(),
             rarer: (rarer > 0)
                 .then(|| format!("{} rarer ones are not listed", count(rarer, values.distinct.is))),
@@ -170,7 +177,8 @@ fn keys(view: &View, links: &Links, values: &Values) -> Vec<Key> {
             is_open,
         }
     };
-    values.top.iter().map(key).collect()
+    // The empty path has no name to ask for it.
+    values.top.iter().filter(|(path, _)| !path.is_empty()).map(key).collect()
 }
 
 fn share(number: u64, max: u64) -> String {

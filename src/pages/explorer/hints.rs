@@ -1,14 +1,18 @@
-//! What may have been meant by a search that found nothing because no record has its fields. In: a [`View`], those fields, and the names
-//! that there are. Out: a sentence for each, with searches that say it otherwise. Pure.
+//! What may have been meant by a search that found nothing. In: a [`View`], what was typed, what is certain about it, and the names that
+//! there are. Out: a sentence for each, with searches that say it otherwise. Pure.
 
 use super::view::View;
 use crate::{
-    pages::text::shown,
+    pages::{
+        text::shown,
+        when::{Form, show},
+    },
     search::{
         complete::items::FIELDS,
         expr::{Expr, Field, Test, negated},
         filter::Match,
         grammar,
+        nothing::Nothing,
     },
 };
 
@@ -21,35 +25,64 @@ pub struct Hint {
     pub instead: Vec<(String, String)>,
 }
 
-/// `paths` are in no record of the time range; `known` are paths that are, the most frequent first.
-pub fn hints(view: &View, paths: &[String], known: &[&str]) -> Vec<Hint> {
-    let links = view.links();
-    let hint = |path: &String| {
-        let field = Field::Metadata(path.clone());
-        let name = grammar::print_name(&field);
-        let mut instead = Vec::new();
-        if let Some(q) = &view.query.filter.q
-            && let Some(test) = test_of(q, path)
-        {
-            let text = grammar::print(&Expr::Test(test.clone()));
-            let mut add = |other: Expr| {
-                let words = shown(&grammar::print(&other));
-                instead.push((words, links.with_line(&replaced(q, test, &other), &["cursor"])));
-            };
-            let rest = text.strip_prefix(&name).unwrap_or("");
-            similar(path, known)
-                .into_iter()
-                .filter_map(|other| grammar::parse(&format!("{other}{rest}")).ok())
-                .for_each(&mut add);
-            if let Test::Is(_, values) = test
-                && let [Match::Exact(value)] = values.as_slice()
-            {
-                add(Expr::Test(Test::Contains(format!("{path}:{value}"))));
-            }
-        }
-        Hint { text: format!("No record of this time range has a value in {}.", shown(&name)), instead }
+/// `known` are paths of metadata that there are, the most frequent first.
+pub fn hints(view: &View, typed: &str, nothing: &Nothing, known: &[&str]) -> Vec<Hint> {
+    // What holds nothing but null, or is read in another way than it is counted, is a field all the same.
+    let is_unknown = |path: &&String| !known.contains(&path.as_str());
+    let absent = nothing.absent.iter().filter(is_unknown).map(|path| absent(view, typed, path, known));
+    let fields = nothing.fields.iter().filter_map(|(text, field)| of_field(view, text, field));
+    let newest = nothing.newest.map(|newest| Hint {
+        text: format!("The newest record that matches is of {}.", show(newest, view.zone, Form::Full)),
+        instead: vec![("All time".to_owned(), view.links().with_range(None, None))],
+    });
+    absent.chain(fields).chain(newest).collect()
+}
+
+/// No record has the field.
+fn absent(view: &View, typed: &str, path: &str, known: &[&str]) -> Hint {
+    let name = grammar::print_name(&Field::Metadata(path.to_owned()));
+    let is_it = |test: &Test| match test {
+        Test::Is(Field::Metadata(of), _) | Test::Compare { path: of, .. } => of == path,
+        _ => false,
     };
-    paths.iter().map(hint).collect()
+    let instead = |q: &Expr, test: &Test| {
+        let text = grammar::print(&Expr::Test(test.clone()));
+        let rest = text.strip_prefix(&name).unwrap_or("");
+        let named = similar(path, known);
+        let mut others: Vec<Expr> =
+            named.iter().filter_map(|other| grammar::parse(&format!("{other}{rest}")).ok()).collect();
+        if let Test::Is(_, values) = test
+            && let [Match::Exact(value)] = values.as_slice()
+        {
+            // As it was typed: `a=5` is a comparison too.
+            let sign = if typed.contains(&format!("{path}={value}")) { '=' } else { ':' };
+            others.push(Expr::Test(Test::Contains(format!("{path}{sign}{value}"))));
+        }
+        others.iter().map(|other| link(view, q, test, other)).collect()
+    };
+    let q = view.query.filter.q.as_ref();
+    let found = q.and_then(|q| Some((q, test_of(q, &is_it)?)));
+    Hint {
+        text: format!("No record of this time range has a value in {}.", shown(&name)),
+        instead: found.map_or_else(Vec::new, |(q, test)| instead(q, test)),
+    }
+}
+
+/// A text is the value of a field.
+fn of_field(view: &View, text: &str, field: &Field) -> Option<Hint> {
+    let q = view.query.filter.q.as_ref()?;
+    let test = test_of(q, &|test| matches!(test, Test::Contains(of) if of == text))?;
+    let is = Expr::is(field.clone(), vec![Match::Exact(text.to_owned())]);
+    let name = grammar::print_name(field);
+    Some(Hint {
+        text: format!("{} is a {name}; words are looked for in messages.", shown(text)),
+        instead: vec![link(view, q, test, &is)],
+    })
+}
+
+/// A search that differs in one test, and what it asks for instead.
+fn link(view: &View, q: &Expr, test: &Test, other: &Expr) -> (String, String) {
+    (shown(&grammar::print(other)), view.links().with_line(&replaced(q, test, other), &["cursor"]))
 }
 
 /// The names that are nearest, as a query line has them: the same in another case, the same below other fields, or a slip or two away.
@@ -74,14 +107,12 @@ fn similar(path: &str, known: &[&str]) -> Vec<String> {
     near.into_iter().map(|(_, name)| name).take(NAMES_MAX).collect()
 }
 
-/// The first test of this path that a hit may have to pass.
-fn test_of<'a>(expr: &'a Expr, path: &str) -> Option<&'a Test> {
+/// The first such test that a hit may have to pass.
+fn test_of<'a>(expr: &'a Expr, is_it: &impl Fn(&Test) -> bool) -> Option<&'a Test> {
     match expr {
-        Expr::All(parts) | Expr::Any(parts) => parts.iter().find_map(|part| test_of(part, path)),
-        Expr::Test(test @ (Test::Is(Field::Metadata(of), _) | Test::Compare { path: of, .. })) => {
-            (of == path).then_some(test)
-        }
-        Expr::Not(_) | Expr::Test(_) => None,
+        Expr::All(parts) | Expr::Any(parts) => parts.iter().find_map(|part| test_of(part, is_it)),
+        Expr::Test(test) => is_it(test).then_some(test),
+        Expr::Not(_) => None,
     }
 }
 
@@ -101,31 +132,67 @@ mod tests {
     use super::*;
     use crate::{pages::when::Zone, record::Timestamp, search::params};
 
+    fn hints_of(params: &str, nothing: &Nothing) -> Vec<Hint> {
+        let pairs = params::decode(params).unwrap();
+        let view = View::read(&pairs, Timestamp(0), Zone::UTC).unwrap();
+        hints(&view, &pairs[0].1, nothing, &["path", "http.status", "user.id", "Host"])
+    }
+
+    /// The query line of a link.
+    fn line(href: &str) -> String {
+        let pairs = params::decode(href.trim_start_matches("/?")).unwrap();
+        pairs.into_iter().find(|(name, _)| name == "q").map_or_else(String::new, |(_, line)| line)
+    }
+
     #[test]
     fn a_slip_leads_to_what_was_meant() {
-        let known = ["path", "http.status", "user.id", "Host"];
-        for (line, path, instead) in [
-            ("levle:error x", "levle", &["level:error x", "levle:error x"][..]),
+        for (typed, path, instead) in [
+            ("levle:error x", "levle", &["level:error x", "\"levle:error\" x"][..]),
             ("levle:(error or fatal)", "levle", &["level>=error"]),
             ("status>499", "status", &["http.status>499"]),
-            ("host:a or b", "host", &["Host:a or b", "host:a or b"]),
-            ("db01:5432 -x", "db01", &["db01:5432 -x"]),
+            ("host:a or b", "host", &["Host:a or b", "\"host:a\" or b"]),
+            ("db01:5432 -x", "db01", &["\"db01:5432\" -x"]),
+            ("queue=16 y", "queue", &["\"queue=16\" y"]),
             ("patch:/a*", "patch", &["path:/a*"]),
         ] {
-            let pairs = vec![("q".to_owned(), line.to_owned())];
-            let view = View::read(&pairs, Timestamp(0), Zone::UTC).unwrap();
-            let hints = hints(&view, &[path.to_owned()], &known);
-            assert_eq!(hints.len(), 1, "{line}");
+            let params = params::encode([("q", typed)]);
+            let nothing = Nothing { absent: vec![path.to_owned()], ..Nothing::default() };
+            let hints = hints_of(&params[1..], &nothing);
+            assert_eq!(hints.len(), 1, "{typed}");
             assert_eq!(hints[0].text, format!("No record of this time range has a value in {path}."));
-            let lines: Vec<String> = hints[0]
-                .instead
-                .iter()
-                .map(|(_, href)| {
-                    let pairs = params::decode(href.trim_start_matches("/?")).unwrap();
-                    grammar::print(&grammar::parse(&pairs[0].1).unwrap()).replace('"', "")
-                })
-                .collect();
-            assert_eq!(lines, instead, "{line}");
+            let lines: Vec<String> = hints[0].instead.iter().map(|(_, href)| line(href)).collect();
+            assert_eq!(lines, instead, "{typed}");
         }
+    }
+
+    #[test]
+    fn what_is_counted_is_not_said_to_be_absent() {
+        let nothing = Nothing { absent: vec!["path".to_owned()], ..Nothing::default() };
+        assert!(hints_of("q=path:x", &nothing).is_empty());
+    }
+
+    #[test]
+    fn an_id_leads_to_its_field_and_another_time_to_all() {
+        let nothing = Nothing {
+            fields: vec![("bdec2038".to_owned(), Field::TraceId)],
+            newest: Some(Timestamp::parse("2026-01-02T03:04:05Z").unwrap()),
+            ..Nothing::default()
+        };
+        let hints = hints_of("q=bdec2038+level:info&from=15m", &nothing);
+        let shown: Vec<(&str, &str)> =
+            hints.iter().map(|hint| (hint.text.as_str(), hint.instead[0].1.as_str())).collect();
+        assert_eq!(
+            shown,
+            [
+                (
+                    "bdec2038 is a traceId; words are looked for in messages.",
+                    "/?from=15m&q=traceId%3Abdec2038+level%3Ainfo"
+                ),
+                (
+                    "The newest record that matches is of 2026-01-02 03:04:05.000000.",
+                    "/?q=bdec2038+level%3Ainfo"
+                ),
+            ]
+        );
     }
 }

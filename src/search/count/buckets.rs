@@ -2,7 +2,10 @@
 //! UTC (weeks on Monday) and cover the range; of the first and the last only what lies in the range is counted. Pure.
 
 use super::Range;
-use crate::{record::Timestamp, search::params::Fault};
+use crate::{
+    record::Timestamp,
+    search::{cursor::MICROS_MIN, params::Fault},
+};
 
 pub const BUCKETS_MAX: usize = 2_000;
 /// About as many bars as a page shows.
@@ -80,7 +83,8 @@ impl Buckets {
             Width::Default if span >= MINUTES_ENOUGH * MINUTE => round(span, BUCKETS_DEFAULT).max(MINUTE),
             Width::Default => round(span, BUCKETS_DEFAULT),
         };
-        let first = (range.from.0 - ORIGIN).div_euclid(width) * width + ORIGIN;
+        // The year before the first has no name.
+        let first = ((range.from.0 - ORIGIN).div_euclid(width) * width + ORIGIN).max(MICROS_MIN);
         let buckets = Self { range, width, first };
         // One more, where the range begins and ends within a bucket.
         if buckets.len() > BUCKETS_MAX + 1 {
@@ -185,7 +189,7 @@ mod tests {
                 Width::About(10),
                 1_000 * 365 * 86_400,
                 "0001-01-01T00:00:00Z",
-                11,
+                10,
             ),
         ] {
             let buckets = Buckets::new(window, width).unwrap();
@@ -195,6 +199,9 @@ mod tests {
             }
             assert_eq!((buckets.width / SECOND, buckets.start(0).to_string().as_str()), (seconds, first));
         }
+        let ages =
+            Buckets::new(range("0001-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), Width::Default).unwrap();
+        assert_eq!(ages.start(0).to_string(), "0000-01-01T00:00:00Z");
         assert_eq!(Buckets::new(day, Width::Of(1_000)).unwrap_err().field, "bucket");
     }
 

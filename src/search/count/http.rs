@@ -50,7 +50,7 @@ async fn histogram(request: HttpRequest, state: web::Data<State>) -> HttpRespons
         let (pairs, explains) = explain::asked(&request)?;
         let (query, width) = read::histogram(pairs, Timestamp::now())?;
         run(&state, &query, started, explains, async |counting| {
-            let range = counting.range(query.window(), query.asked_at).await?;
+            let range = counting.range(&query).await?;
             let counted = histogram::count(counting, &Buckets::new(range, width)?).await?;
             let (is, searched_back_to) = (counted.total.is, counted.searched_back_to);
             Ok(Counted { counts: HistogramReply::from(counted), is, searched_back_to })
@@ -65,7 +65,7 @@ async fn facets(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
         let (pairs, explains) = explain::asked(&request)?;
         let (query, fields, values_max) = read::facets(pairs, Timestamp::now())?;
         run(&state, &query, started, explains, async |counting| {
-            let range = counting.range(query.window(), query.asked_at).await?;
+            let range = counting.range(&query).await?;
             let counted = facets::count(counting, range, &fields, values_max).await?;
             let searched_back_to = counted.searched_back_to;
             let is = Is::exact_if(searched_back_to.is_none());
@@ -81,7 +81,7 @@ async fn summary(request: HttpRequest, state: web::Data<State>) -> HttpResponse 
         let pairs = params::decode(request.query_string())?;
         let query = read::summary(pairs, Timestamp::now())?;
         run(&state, &query, started, false, async |counting| {
-            let range = counting.range(query.window(), query.asked_at).await?;
+            let range = counting.range(&query).await?;
             let counted = summary::count(counting, range).await?;
             let (is, searched_back_to) = (counted.total.is, counted.searched_back_to);
             Ok(Counted { counts: SummaryReply::from(counted), is, searched_back_to })

@@ -194,6 +194,9 @@ select null::int as field, null::text as value, count(*) as records from h{count
     Statement { text, values: to.values }
 }
 
+/// The text of the JSON value `v`. A number is one value however it was written, as it is for who searches for it.
+const TEXT_OF_VALUE: &str = "case jsonb_typeof(v) when 'number' then trim_scale(v::numeric)::text when 'null' then 'null' else v #>> '{}' end";
+
 /// The values of one field with their counts; each value of a record counts once.
 fn counted(to: &mut Builder, number: usize, facet: &Facet) -> String {
     let column = |column: &str| {
@@ -222,8 +225,9 @@ fn counted(to: &mut Builder, number: usize, facet: &Facet) -> String {
             format!(
                 "\
   select d.value from h cross join lateral (
-    select distinct case when octet_length(coalesce(v #>> '{{}}', 'null')) <= {VALUE_BYTES_MAX} then coalesce(v #>> '{{}}', 'null') end as value
+    select distinct case when octet_length(t.text) <= {VALUE_BYTES_MAX} then t.text end as value
     from ({found}) p
+    cross join lateral (select {TEXT_OF_VALUE} as text) t
     where jsonb_typeof(v) not in ('object', 'array')
   ) d"
             )

@@ -109,6 +109,9 @@ async fn a_fault_is_shown_at_its_place() {
     let pointer = browser.find("#e-q pre").await.prop("textContent").await.unwrap().unwrap();
     assert_eq!(pointer, "timeout (level:banana or x)\n               ^^^^^^");
     assert!(browser.texts("#e-q p").await[0].contains("banana"));
+    browser.click("#e-q a").await;
+    browser.arrives("/?q=%22timeout+%28level%3Abanana+or+x%29%22").await;
+    browser.find(".state").await;
 
     browser.fill("#f-q", "").await;
     browser.click(".byfield > summary").await;
@@ -145,6 +148,20 @@ async fn slips(scripts: Scripts) {
     assert_eq!(browser.texts(".meant a").await, ["\"request:7\""]);
     browser.click(".meant a").await;
     browser.arrives("/?q=%22request%3A7%22").await;
+    // As it was typed, and an id without its field's name.
+    browser.goto(&format!("{}/?q=request%3D7", app.url)).await;
+    assert_eq!(browser.texts(".meant a").await, ["\"request=7\""]);
+    browser.goto(&format!("{}/?q=trace-11&from=2026-01-02T03%3A00%3A00Z", app.url)).await;
+    assert_eq!(browser.texts(".meant a").await, ["traceId:trace-11"], "no other time has one");
+    browser.click(".meant a").await;
+    browser.arrives("/?from=2026-01-02T03%3A00%3A00Z&q=traceId%3Atrace-11").await;
+    assert_eq!(browser.texts("#total").await, ["10 records"]);
+    // Another time has some.
+    browser.goto(&format!("{}/?q=timeout&from=15m", app.url)).await;
+    let meant = browser.texts(".meant").await;
+    assert_eq!(meant, ["The newest record that matches is of 2026-01-02 03:01:58.000118. Instead: All time"]);
+    browser.click(".meant a").await;
+    browser.arrives("/?q=timeout").await;
     // It is there, with another value.
     browser.goto(&format!("{}/?q=path%3A%2Forders", app.url)).await;
     assert_eq!(browser.texts(".state h2").await, ["No record matches"]);

@@ -1,0 +1,164 @@
+//! Why a search found nothing: a slip in the name of a field, an id in the place of a text, and another time range look all the same. In: a
+//! search without a hit, and its snapshot. Out: what is certain about it, as far as it can be found out in a moment.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    State,
+    catalogue::Snapshot,
+    error::SearchError,
+    expr::{Expr, Field, Test},
+    filter::{Filter, Match},
+    find::{Found, find_in},
+    params::{ID_BYTES_MAX, Query},
+    row::Row,
+    session::Session,
+};
+use crate::record::Timestamp;
+
+/// Paths that are looked for, and texts.
+const PATHS_MAX: usize = 4;
+const TEXTS_MAX: usize = 2;
+/// How long all of it may take. A value that is nowhere is ruled out by the index, one that is there by the newest record that has it.
+const BUDGET: Duration = Duration::from_millis(100);
+
+/// What is certain.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Nothing {
+    /// Paths of metadata that the search asks for and in which no record of its time range has a value.
+    pub absent: Vec<String>,
+    /// Texts that are in no message as the search wants it, but are the whole of a field.
+    pub fields: Vec<(String, Field)>,
+    /// The newest hit of another time.
+    pub newest: Option<Timestamp>,
+}
+
+/// A search for what may be there instead.
+struct Why<'a> {
+    state: &'a State,
+    session: &'a mut Session,
+    snapshot: &'a Snapshot,
+    query: &'a Query,
+    due: Instant,
+}
+
+/// Finds out what can be found out.
+pub(super) async fn why(
+    state: &State,
+    session: &mut Session,
+    snapshot: &Snapshot,
+    query: &Query,
+) -> Result<Nothing, SearchError> {
+    let expr = query.filter.expr();
+    let mut why = Why { state, session, snapshot, query, due: Instant::now() + BUDGET };
+    let mut nothing = Nothing::default();
+    for path in wanted(&expr, &path_of).into_iter().take(PATHS_MAX) {
+        let exists = Expr::is(Field::Metadata(path.clone()), vec![Match::Prefix(String::new())]);
+        if why.newest(why.within(exists)).await?.is_some_and(|newest| newest.is_none()) {
+            nothing.absent.push(path.clone());
+        }
+    }
+    for text in wanted(&expr, &text_of).into_iter().take(TEXTS_MAX) {
+        let is = |field: &Field| Expr::is(field.clone(), vec![Match::Exact(text.clone())]);
+        let any = why.within(Expr::any(ID_FIELDS.iter().map(is)));
+        if let Some(Some(row)) = why.newest(any).await? {
+            let field = ID_FIELDS.iter().find(|field| value(&row, field) == Some(text));
+            nothing.fields.extend(field.map(|field| (text.clone(), field.clone())));
+        }
+    }
+    let Filter { from, to, .. } = query.filter;
+    if from.is_some() || to.is_some() {
+        let filter = Filter { from: None, to: None, ..query.filter.clone() };
+        let newest = why.newest(filter).await?.flatten();
+        nothing.newest = newest.map(|row| row.timestamp);
+    }
+    Ok(nothing)
+}
+
+impl Why<'_> {
+    /// Another condition in the same time range.
+    fn within(&self, q: Expr) -> Filter {
+        let Filter { from, to, .. } = self.query.filter;
+        Filter { q: Some(q), from, to, ..Filter::default() }
+    }
+
+    /// The newest hit, or that there is none; None if that is not known in time.
+    async fn newest(&mut self, filter: Filter) -> Result<Option<Option<Row>>, SearchError> {
+        if Instant::now() >= self.due {
+            return Ok(None);
+        }
+        // A cursor would leave out what is before it.
+        let query = Query { filter, limit: 1, cursor: None, budget: Some(BUDGET), ..self.query.clone() };
+        let Found { mut rows, stats, .. } =
+            find_in(self.state, self.session, self.snapshot, &query, self.due).await?;
+        Ok((stats.complete || !rows.is_empty()).then(|| rows.pop()))
+    }
+}
+
+/// Fields whose values are pasted without their name.
+const ID_FIELDS: [Field; 4] = [Field::TraceId, Field::SpanId, Field::ResourceId, Field::Commit];
+
+fn value<'a>(row: &'a Row, field: &Field) -> Option<&'a String> {
+    match field {
+        Field::ResourceId => Some(&row.resource_id),
+        Field::TraceId => row.trace_id.as_ref(),
+        Field::SpanId => row.span_id.as_ref(),
+        Field::Commit => row.commit.as_ref(),
+        Field::Metadata(_) => None,
+    }
+}
+
+fn path_of(test: &Test) -> Option<&String> {
+    match test {
+        Test::Is(Field::Metadata(path), _) | Test::Compare { path, .. } => Some(path),
+        _ => None,
+    }
+}
+
+fn text_of(test: &Test) -> Option<&String> {
+    match test {
+        Test::Contains(text) if text.len() <= ID_BYTES_MAX => Some(text),
+        _ => None,
+    }
+}
+
+/// What tests that a hit may have to pass ask for, each once. A part that is negated holds without it.
+fn wanted<'a>(expr: &'a Expr, of: &impl Fn(&'a Test) -> Option<&'a String>) -> Vec<&'a String> {
+    let mut wanted = Vec::new();
+    gather(expr, of, &mut wanted);
+    wanted
+}
+
+fn gather<'a>(expr: &'a Expr, of: &impl Fn(&'a Test) -> Option<&'a String>, wanted: &mut Vec<&'a String>) {
+    match expr {
+        Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| gather(part, of, wanted)),
+        Expr::Not(_) => {}
+        Expr::Test(test) => wanted.extend(of(test).filter(|found| !wanted.contains(found))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::grammar;
+
+    fn texts_of<T: ToString>(texts: &[T]) -> Vec<String> {
+        texts.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_hits_have() {
+        for (line, paths, texts) in [
+            ("levle:error timeout", &["levle"][..], &["timeout"][..]),
+            ("took>5 -host:a (user.id:7 or took<1 or level:warn)", &["took", "user.id"], &[]),
+            ("resourceId:a \"host:5\" a (a or b) -(a:1 c)", &[], &["host:5", "a", "b"]),
+        ] {
+            let expr = grammar::parse(line).unwrap();
+            assert_eq!(
+                (texts_of(&wanted(&expr, &path_of)), texts_of(&wanted(&expr, &text_of))),
+                (texts_of(paths), texts_of(texts)),
+                "{line}"
+            );
+        }
+    }
+}
