@@ -36,10 +36,7 @@ use super::{
 };
 use crate::{
     record::Timestamp,
-    search::{
-        State, answer as api, complete, error::SearchError, exploration::Exploration, history, logged,
-        nothing::Nothing, params,
-    },
+    search::{State, answer as api, error::SearchError, exploration::Exploration, history, logged, params},
 };
 
 #[derive(Template)]
@@ -111,7 +108,7 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
             let is_nowhere = found.rows.is_empty() && found.stats.complete && view.query.cursor.is_none();
             let mut results = Results::new(&view, found);
             if is_nowhere {
-                results.hints = hints_for(&state, &view, pairs, &mut exploration).await;
+                results.hints = hints_for(&view, pairs, &mut exploration).await;
             }
             let page = ExplorerPage::new(form, Some(&view), Outcome::Results(Box::new(results)));
             if answer::is_partial(&request) {
@@ -143,20 +140,17 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
 }
 
 /// Why nothing was found, and what to ask for instead.
-async fn hints_for(
-    state: &State,
-    view: &View,
-    pairs: &[(String, String)],
-    exploration: &mut Exploration,
-) -> Vec<Hint> {
-    let nothing = exploration.why_nothing().await.unwrap_or_else(|error| {
-        log::debug!("why nothing was found is not known: {}", logged(&error));
-        Nothing::default()
-    });
-    let keys = match nothing.absent.is_empty() {
-        true => Arc::default(),
-        false => complete::known_keys(state, &view.query).await,
+async fn hints_for(view: &View, pairs: &[(String, String)], exploration: &mut Exploration) -> Vec<Hint> {
+    let why = async {
+        let nothing = exploration.why_nothing().await?;
+        let is_known = nothing.absent.is_empty();
+        let keys = if is_known { Arc::default() } else { exploration.known_keys().await? };
+        Ok::<_, SearchError>((nothing, keys))
     };
+    let (nothing, keys) = why.await.unwrap_or_else(|error| {
+        log::debug!("why nothing was found is not known: {}", logged(&error));
+        Default::default()
+    });
     let known: Vec<&str> = keys.counts.iter().map(|(path, _)| path.as_str()).collect();
     let typed = pairs.iter().find(|(name, _)| name == "q").map_or("", |(_, typed)| typed.as_str());
     hints::hints(view, typed, &nothing, &known)

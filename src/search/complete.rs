@@ -18,6 +18,7 @@ use self::{
 };
 use super::{
     State,
+    catalogue::Snapshot,
     count::{
         Counting, Is,
         facets::{self, Facet, Values},
@@ -76,20 +77,41 @@ pub async fn complete(state: &State, asked: &Asked) -> Result<Completed, SearchE
 
 /// The keys of metadata that occur, as they were seen shortly ago. The fields that every record has are known anyway, so without an
 /// answer from Postgres there are those.
-pub async fn known_keys(state: &State, window: &Query) -> Arc<Keys> {
-    let bucket = keys::bucket(window);
-    if let Some(keys) = state.keys.get(&bucket, Instant::now()) {
+async fn known_keys(state: &State, window: &Query) -> Arc<Keys> {
+    if let Some(keys) = state.keys.get(&keys::bucket(window), Instant::now()) {
         return keys;
     }
     match values(state, window, &Facet::Keys, Expr::everything(), BUDGET).await {
-        // Not one key, because the time was up: it is asked for again.
-        Ok(values) if values.top.is_empty() && values.is == Is::AtLeast => Arc::default(),
-        Ok(values) => state.keys.put(bucket, Keys::from(values), Instant::now()),
+        Ok(values) => kept(state, window, values),
         Err(error) => {
             log::debug!("a query line is completed without keys: {error}");
             Arc::default()
         }
     }
+}
+
+/// The same for a search that has its turn and its snapshot already.
+pub(super) async fn known_keys_in(
+    state: &State,
+    session: &mut Session,
+    snapshot: &Snapshot,
+    window: &Query,
+) -> Result<Arc<Keys>, SearchError> {
+    let is_now = snapshot.stored.is_none();
+    if let Some(keys) = state.keys.get(&keys::bucket(window), Instant::now()).filter(|_| is_now) {
+        return Ok(keys);
+    }
+    let values =
+        values_in(state, session, snapshot, window, (&Facet::Keys, &Expr::everything()), BUDGET).await?;
+    Ok(if is_now { kept(state, window, values) } else { Arc::new(Keys::from(values)) })
+}
+
+fn kept(state: &State, window: &Query, values: Values) -> Arc<Keys> {
+    // Not one key, because the time was up: it is asked for again.
+    if values.top.is_empty() && values.is == Is::AtLeast {
+        return Arc::default();
+    }
+    state.keys.put(keys::bucket(window), Keys::from(values), Instant::now())
 }
 
 /// Values that begin with what is typed, wherever they are; then, from the newest records, those that hold it.
@@ -121,11 +143,25 @@ async fn values(
     let busy = |_| SearchError::Busy { retry_after: Duration::from_secs(1) };
     let _turn = tokio::time::timeout(TURN_WAIT_MAX, turn(state)).await.map_err(busy)??;
     let (mut session, snapshot) = Session::open(state, Instant::now() + state.time_max).await?;
+    let values = values_in(state, &mut session, &snapshot, window, (facet, &expr), budget).await;
+    session.close().await;
+    values
+}
+
+/// Counts them among these records.
+async fn values_in(
+    state: &State,
+    session: &mut Session,
+    snapshot: &Snapshot,
+    window: &Query,
+    (facet, expr): (&Facet, &Expr),
+    budget: Duration,
+) -> Result<Values, SearchError> {
     let mut counting = Counting {
-        session: &mut session,
-        snapshot: &snapshot,
+        session,
+        snapshot,
         catalogue: &state.catalogue,
-        expr: &expr,
+        expr,
         due: Instant::now() + budget,
         rows_read: 0,
     };
@@ -135,8 +171,6 @@ async fn values(
     };
     let counted = counted.await;
     state.metrics.search_rows_read.inc_by(counting.rows_read);
-    session.close().await;
-    let mut counted = counted?;
-    let (_, values) = counted.facets.pop().expect("the one that was asked for");
+    let (_, values) = counted?.facets.pop().expect("the one that was asked for");
     Ok(values)
 }

@@ -1,7 +1,10 @@
 //! Everything that one page shows, from one snapshot. In: a [`Query`]. Out: its rows at once; then, while the reader has them already, the
 //! histogram and the facets of the same search, each with a budget of its own. What goes wrong with one of them leaves the others alone.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::web;
 use tokio::sync::OwnedSemaphorePermit;
@@ -9,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     State,
     catalogue::Snapshot,
+    complete::{keys::Keys, known_keys_in},
     count::{
         Counting, Range,
         buckets::{Buckets, Width},
@@ -54,6 +58,15 @@ impl Exploration {
             self.session.mend().await;
         }
         why
+    }
+
+    /// The paths of metadata that records of this time range have.
+    pub async fn known_keys(&mut self) -> Result<Arc<Keys>, SearchError> {
+        let keys = known_keys_in(&self.state, &mut self.session, &self.snapshot, &self.query).await;
+        if keys.is_err() {
+            self.session.mend().await;
+        }
+        keys
     }
 
     /// Hits over time.

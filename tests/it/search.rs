@@ -339,19 +339,27 @@ async fn two_halves_are_the_whole() {
 /// Statements of searches that run.
 const RUNNING: &str = "select count(*) from pg_stat_activity where datname = current_database() and state = 'active' and query like '%offset 0%' and pid <> pg_backend_pid()";
 
+/// The same, but what is quick.
+const LONG_RUNNING: &str = "select count(*) from pg_stat_activity where datname = current_database() and state = 'active' and query like '%offset 0%' and pid <> pg_backend_pid() and now() - query_start > interval '1 second'";
+
 /// A search that takes for ever, on its way in two halves. It ends with its connection.
 async fn endless(app: &TestApp) -> tokio::net::TcpStream {
     // Back references over random text take minutes for one record. The newest have none, so that large portions are reached.
     let random = "case when n > 50000 then '' else (select string_agg(md5(n::text || k), '') from generate_series(1, 12) k) end";
     filled_by_sql(app, random).await;
-    let mut client = tokio::net::TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
     let request = "GET /api/logs?regex=(.%2B).*(.%2B).*%5C1%5C2%24 HTTP/1.1\r\nHost: x\r\n\r\n";
-    client.write_all(request.as_bytes()).await.unwrap();
-    eventually("both halves of the search run", seconds(10), async || {
-        (app.database().number(RUNNING).await == 2).then_some(())
+    // Where the processor is busy its portions stay too small for two halves; then it is asked again.
+    eventually("both halves of the search run", seconds(60), async || {
+        let count = async |statement: &str| app.database().number(statement).await;
+        let nothing_runs = async || (count(RUNNING).await == 0).then_some(());
+        eventually("the last one is cancelled", seconds(10), nothing_runs).await;
+        let mut client = tokio::net::TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        let it_runs = async || (count(LONG_RUNNING).await > 0).then_some(());
+        eventually("the search is at the rows that take long", seconds(10), it_runs).await;
+        (count(RUNNING).await == 2).then_some(client)
     })
-    .await;
-    client
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
