@@ -11,6 +11,26 @@ function step(by) {
   focus(all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1)]);
 }
 
+// The time range that is shown can be edited: by its key, or by a click on its name. Left as it is, it is asked for as it was.
+function editTime() {
+  const time = document.getElementById("f-t");
+  if (!time) return;
+  time.value ||= time.dataset.range ?? "";
+  focus(time);
+  time.select();
+}
+function leaveTime() {
+  const time = document.getElementById("f-t");
+  if (time && time.value === time.dataset.range) time.value = "";
+}
+addEventListener("click", (event) => {
+  if (!event.target.closest("label[for=f-t]")) return;
+  event.preventDefault();
+  editTime();
+});
+addEventListener("focusout", (event) => event.target.id === "f-t" && leaveTime());
+addEventListener("submit", leaveTime);
+
 // One level: help, a menu or a record that is open, the field that has the focus.
 function close() {
   if (isHelpOpen()) return help().hidePopover();
@@ -24,7 +44,7 @@ function close() {
 
 const keys = {
   "/": () => focus(document.getElementById("f-q")),
-  t: () => focus(document.getElementById("f-t")),
+  t: () => editTime(),
   j: () => step(1),
   k: () => step(-1),
   "?": () => help().togglePopover(),
@@ -35,17 +55,6 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
   keys[event.key]();
 });
-
-// The time range that is shown can be edited; left as it is, it is asked for as it was.
-const time = document.getElementById("f-t");
-const isAsItWas = () => time.value === time.dataset.range;
-time?.addEventListener("focus", () => {
-  if (time.value || !time.dataset.range) return;
-  time.value = time.dataset.range;
-  time.select();
-});
-time?.addEventListener("blur", () => isAsItWas() && (time.value = ""));
-time?.form.addEventListener("submit", () => isAsItWas() && (time.value = ""));
 
 // A drag over the histogram zooms; a click on a bar is a link.
 addEventListener("pointerdown", (event) => {
@@ -133,7 +142,10 @@ addEventListener("toggle", async (event) => {
     offline(false)();
   }
 }, { capture: true });
-document.querySelectorAll(".record dl").forEach(withButtons);
+// This script may run before there is a body.
+const withAllButtons = () => document.querySelectorAll(".record dl").forEach(withButtons);
+addEventListener("DOMContentLoaded", withAllButtons);
+withAllButtons();
 
 // What takes longer than half a second says so, and can be stopped.
 let waiting;
