@@ -16,4 +16,5 @@ pub mod need;
 pub mod span;
 pub mod block;
 pub mod group;
+pub mod values;
 pub mod probe;

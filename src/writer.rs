@@ -14,6 +14,7 @@ pub mod settle;
 pub mod leaves;
 pub mod ahead;
 pub mod retention;
+mod ended;
 pub mod error;
 pub mod direct;
 pub mod lane;

@@ -180,7 +180,7 @@ impl Open {
     }
 
     fn signed(self) -> Signed {
-        Signed { span: self.span, signature: self.signature.bytes().to_vec() }
+        Signed::new(self.span, self.signature)
     }
 }
 

@@ -3,8 +3,9 @@
 //! signature follow each other, so do the eight units of a token. Pure.
 
 use super::{
-    signature::{BITS, BYTES},
+    signature::{BITS, BYTES, Signature},
     span::BlockSpan,
+    values::{self, Buckets, HASHES_MAX},
 };
 
 pub const BLOCKS_MAX: usize = 4_096;
@@ -16,12 +17,23 @@ pub const FORMAT: i16 = 2;
 pub struct Signed {
     pub span: BlockSpan,
     pub signature: Vec<u8>,
+    /// The list of its values; None if it was signed by an earlier release.
+    pub values: Option<Vec<u8>>,
+}
+
+impl Signed {
+    pub fn new(span: BlockSpan, signature: Signature) -> Self {
+        let (signature, values) = signature.into_parts();
+        Self { span, signature, values: Some(values) }
+    }
 }
 
 /// A group as the table keeps it.
 pub struct Group {
     pub directory: Vec<Option<BlockSpan>>,
     pub slices: Vec<u8>,
+    /// The values of all its blocks; None if those of one are not known, or if they are too many.
+    pub values: Option<Buckets>,
 }
 
 impl Group {
@@ -37,10 +49,11 @@ impl Group {
         for (column, eight) in blocks.chunks(8).enumerate() {
             turn_eight(eight.iter().map(|block| block.signature.as_slice()), width, column, &mut slices);
         }
+        let values = values_of(&blocks);
         let mut directory: Vec<Option<BlockSpan>> =
             blocks.into_iter().map(|block| Some(block.span)).collect();
         directory.resize(width * 8, None);
-        Self { directory, slices }
+        Self { directory, slices, values }
     }
 
     /// Puts two groups of a leaf side by side.
@@ -52,12 +65,28 @@ impl Group {
             slices.extend_from_slice(&other.slices[bit * right..][..right]);
         }
         let directory = self.directory.into_iter().chain(other.directory).collect();
-        Self { directory, slices }
+        let values = self.values.zip(other.values).and_then(|(left, right)| {
+            let mut hashes = left.hashes()?;
+            hashes.extend(right.hashes()?);
+            (hashes.len() <= HASHES_MAX).then(|| Buckets::of(hashes))
+        });
+        Self { directory, slices, values }
     }
 
     pub fn blocks(&self) -> impl Iterator<Item = &BlockSpan> {
         self.directory.iter().flatten()
     }
+}
+
+fn values_of(blocks: &[Signed]) -> Option<Buckets> {
+    let mut hashes = Vec::new();
+    for block in blocks {
+        let is_read = values::read_into(block.values.as_ref()?, &mut hashes);
+        if !is_read || hashes.len() > HASHES_MAX {
+            return None;
+        }
+    }
+    Some(Buckets::of(hashes))
 }
 
 /// Turns up to eight signatures into one column of bytes.
@@ -119,7 +148,7 @@ mod tests {
         signature.add_message(&format!("message number {number} of this test"));
         signature.add_token(Token::of(&number.to_be_bytes()), number as usize % 8);
         let span = BlockSpan { number, level: 3, units: vec![Unit::of(Timestamp(i64::from(number)))] };
-        Signed { span, signature: signature.bytes().to_vec() }
+        Signed::new(span, signature)
     }
 
     fn assert_same_bits(group: &Group, blocks: &[Signed]) {
@@ -143,6 +172,11 @@ mod tests {
         let joined = Group::turn(blocks[..9].to_vec()).joined(Group::turn(blocks[9..].to_vec()));
         assert_eq!((joined.width(), joined.blocks().count()), (4, 19));
         assert_same_bits(&joined, &blocks);
+        assert!(group.values.is_some() && joined.values == group.values);
+        let mut old = blocks.clone();
+        old[3].values = None;
+        assert!(Group::turn(old[..9].to_vec()).values.is_none());
+        assert!(Group::turn(old[..9].to_vec()).joined(Group::turn(old[9..].to_vec())).values.is_none());
         let mut one_by_one = vec![0; BITS];
         for (place, block) in blocks[..8].iter().enumerate() {
             turn_one(&block.signature, place, &mut one_by_one);

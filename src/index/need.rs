@@ -127,6 +127,33 @@ impl Need {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.places(grams, bytes)),
         }
     }
+
+    /// The values without one of which there is no hit; none if there may be a hit without any of them.
+    pub fn values(&self) -> Vec<Token> {
+        let mut tokens = Vec::new();
+        self.add_tokens(&mut tokens);
+        if self.may_hold(&|_| false) { Vec::new() } else { tokens }
+    }
+
+    /// Whether there can be a hit where only these values are.
+    pub fn may_hold(&self, is_there: &impl Fn(Token) -> bool) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Anything | Self::Levels(_) | Self::Grams(_) => true,
+            Self::Token(token) => is_there(*token),
+            Self::All(parts) => parts.iter().all(|part| part.may_hold(is_there)),
+            Self::Any(parts) => parts.iter().any(|part| part.may_hold(is_there)),
+        }
+    }
+
+    fn add_tokens(&self, tokens: &mut Vec<Token>) {
+        match self {
+            Self::Anything | Self::Nothing | Self::Levels(_) | Self::Grams(_) => {}
+            Self::Token(token) if tokens.contains(token) => {}
+            Self::Token(token) => tokens.push(*token),
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.add_tokens(tokens)),
+        }
+    }
 }
 
 fn level_bit(level: i16) -> u8 {
@@ -151,6 +178,22 @@ mod tests {
         assert_eq!(Need::any(vec![Need::Nothing, token()]), token());
         assert_eq!(Need::all(vec![]), Need::Anything);
         assert_eq!(Need::any(vec![]), Need::Nothing);
+    }
+
+    #[test]
+    fn values_without_which_there_is_no_hit() {
+        let (a, b, text) = (Need::has_path("a"), Need::has_path("b"), Need::substring("text"));
+        let token = |need: &Need| need.values()[0];
+        let both = Need::all(vec![a.clone(), b.clone(), text.clone()]);
+        assert_eq!(both.values(), [token(&a), token(&b)]);
+        assert!(!both.may_hold(&|there| there == token(&a)) && both.may_hold(&|_| true));
+        let either = Need::any(vec![a.clone(), b.clone()]);
+        assert_eq!(either.values().len(), 2);
+        assert!(either.may_hold(&|there| there == token(&b)) && !either.may_hold(&|_| false));
+        // Another way to a hit is open.
+        assert_eq!(Need::any(vec![a.clone(), text.clone()]).values(), []);
+        assert_eq!(text.values(), []);
+        assert_eq!(Need::all(vec![a.clone(), Need::any(vec![b, text])]).values().len(), 2);
     }
 
     #[test]

@@ -147,7 +147,7 @@ mod tests {
             }
             let units = vec![Unit::of(Timestamp(0)); 8];
             let span = BlockSpan { number, level: (number % 6 + 1) as i16, units };
-            Signed { span, signature: signature.bytes().to_vec() }
+            Signed::new(span, signature)
         };
         Group::turn((0..20).map(signed).collect())
     }

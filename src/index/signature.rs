@@ -6,6 +6,8 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::values::Values;
+
 /// Six of the pieces of 1,996 bytes in which Postgres keeps a value that is stored out of line.
 pub const BYTES: usize = 6 * 1_996;
 pub const BITS: usize = BYTES * 8;
@@ -22,7 +24,7 @@ pub const SHORT_GRAM: usize = 3;
 pub const LONG_GRAM: usize = 7;
 
 /// Places of a field value in a signature: numbers of bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token(pub [u16; TOKEN_BYTES]);
 
 impl Token {
@@ -50,11 +52,12 @@ fn bit_of(gram: u64) -> u32 {
 pub struct Signature {
     bytes: Box<[u8; BYTES]>,
     ones: u32,
+    values: Values,
 }
 
 impl Default for Signature {
     fn default() -> Self {
-        Self { bytes: Box::new([0; BYTES]), ones: 0 }
+        Self { bytes: Box::new([0; BYTES]), ones: 0, values: Values::default() }
     }
 }
 
@@ -78,6 +81,7 @@ impl Signature {
         for byte in token.0 {
             self.set(u32::from(byte) << 3 | unit as u32);
         }
+        self.values.add(token);
     }
 
     /// More rows would make it match too much.
@@ -87,6 +91,12 @@ impl Signature {
 
     pub fn bytes(&self) -> &[u8] {
         self.bytes.as_slice()
+    }
+
+    /// Its bytes, and the list of its values.
+    pub fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
+        let bytes: Box<[u8]> = self.bytes;
+        (bytes.into_vec(), self.values.written())
     }
 
     fn set(&mut self, bit: u32) {

@@ -29,6 +29,7 @@ use crate::{
     index::{
         group::FORMAT,
         span::{BlockSpan, read_directory},
+        values::Shape,
     },
     record::Timestamp,
 };
@@ -88,6 +89,9 @@ pub struct GroupHead {
     pub from: Timestamp,
     /// Inclusive.
     pub to: Timestamp,
+    pub blocks: u64,
+    /// Where its values stand; None if it has no list of them.
+    pub values: Option<Shape>,
 }
 
 /// A block without a signature: searched always.
@@ -103,7 +107,8 @@ const LEAVES: &str = "select leaf, name, from_at, to_at from leaves where xact >
 const DROPPED: &str = "select leaf from dropped_leaves where xact >= $1::text::xid8";
 /// The blocks matter only to who has blocks in memory.
 const GROUPS: &str = "\
-select leaf, grp, width, format, from_at, to_at, case when $2 then null else blocks end as blocks, replaced
+select leaf, grp, width, format, from_at, to_at, case when $2 then null else blocks end as blocks, replaced,
+  cardinality(blocks) as block_count, octet_length(value_hashes) as value_bytes, bucket_width
 from groups
 where xact >= $1::text::xid8";
 /// A transaction that runs for long holds the watermark back; so what is new is named first, and of that only what
@@ -196,6 +201,8 @@ impl Catalogue {
                 width: row.try_get::<_, i32>("width")? as usize,
                 from: Timestamp(row.try_get("from_at")?),
                 to: Timestamp(row.try_get("to_at")?),
+                blocks: row.try_get::<_, i32>("block_count")?.unsigned_abs().into(),
+                values: shape(&row)?,
             };
             known.learn_group(
                 row.try_get("leaf")?,
@@ -340,6 +347,12 @@ async fn fetch(
 async fn answered<T>(answer: impl Future<Output = T>) -> Result<T, SearchError> {
     let silent = |_| SearchError::unavailable("Postgres does not answer");
     tokio::time::timeout(SILENCE_MAX, answer).await.map_err(silent)
+}
+
+fn shape(group: &Row) -> Result<Option<Shape>, tokio_postgres::Error> {
+    let width: Option<i32> = group.try_get("bucket_width")?;
+    let bytes: Option<i32> = group.try_get("value_bytes")?;
+    Ok(width.zip(bytes).and_then(|(width, bytes)| Shape::of(width, bytes as usize)))
 }
 
 fn time(row: &Row, column: usize) -> Result<Timestamp, tokio_postgres::Error> {

@@ -188,6 +188,19 @@ cross join (
     Statement { text: text.to_owned(), values }
 }
 
+/// Parts of the lists of values of groups: each the number that the caller gave it, leaf, group, its first byte and its length.
+pub fn buckets(parts: impl Iterator<Item = [i32; 5]>) -> Statement {
+    let mut columns: [Vec<i32>; 5] = Default::default();
+    for part in parts {
+        columns.iter_mut().zip(part).for_each(|(column, value)| column.push(value));
+    }
+    let text = "\
+select u.part, substring(g.value_hashes from u.start + 1 for u.bytes) as bucket
+from unnest($1, $2, $3, $4, $5) as u (part, leaf, grp, start, bytes)
+join groups g using (leaf, grp)";
+    Statement { text: text.to_owned(), values: columns.map(Value::Numbers).into() }
+}
+
 fn order(direction: Direction) -> &'static str {
     match direction {
         Direction::Older => "timestamp desc, id desc",

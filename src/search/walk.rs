@@ -26,8 +26,13 @@ use super::{
     sql,
     statement::Statement,
 };
-use crate::{index::need::Need, record::Timestamp};
+use crate::{
+    index::{need::Need, signature::Token},
+    record::Timestamp,
+};
 
+/// Buckets that are read with one statement, of all values and groups together; 1.4 KB each.
+const BUCKETS_MAX: usize = 512;
 /// Groups that are opened with one statement at most.
 const GROUPS_MAX: usize = 32;
 /// How many times as many the next statement opens.
@@ -57,6 +62,10 @@ pub struct Walk<'a> {
     groups: VecDeque<(i32, Arc<GroupHead>)>,
     opened: HashMap<(i32, i32), Vec<Candidate>>,
     open_next: usize,
+    /// The values that a hit has, as far as they may rule out groups.
+    values: Vec<Token>,
+    /// Groups at the front that have been looked at and were not ruled out.
+    admitted: usize,
     stage: Option<Stage>,
     /// Nothing is handed out that is farther than this.
     farthest: i64,
@@ -111,7 +120,8 @@ impl<'a> Walk<'a> {
         }
         let (opened, blocks, met) = (HashMap::new(), Blocks::default(), HashSet::new());
         let farthest = i64::MIN;
-        let open_next = 1;
+        let (open_next, admitted) = (1, 0);
+        let values = aim.need.values();
         Self {
             snapshot,
             catalogue,
@@ -120,6 +130,8 @@ impl<'a> Walk<'a> {
             groups,
             opened,
             open_next,
+            values,
+            admitted,
             stage: None,
             farthest,
             blocks,
@@ -226,6 +238,31 @@ impl<'a> Walk<'a> {
         self.stage = Some(Stage::of(leaf, open, groups, &self.aim, &mut self.blocks));
     }
 
+    /// Looks which of the next groups cannot hold a hit because a value is nowhere in them. Not for the first group: common values are
+    /// in all of them, and it fills the page.
+    async fn rule_out(&mut self, session: &mut Session) -> Result<(), Stopped> {
+        if self.open_next == 1 || self.values.is_empty() {
+            return Ok(());
+        }
+        while self.admitted < self.open_next.min(self.groups.len()) {
+            let mut rest = self.groups.split_off(self.admitted);
+            let count = rest.len().min((BUCKETS_MAX / self.values.len()).max(1));
+            let groups: Vec<_> = rest.drain(..count).collect();
+            let may_hold = groups::may_hold(session, &self.aim.need, &self.values, &groups).await?;
+            for (group, may_hold) in groups.into_iter().zip(may_hold) {
+                if may_hold {
+                    self.groups.push_back(group);
+                } else {
+                    self.blocks.skipped += group.1.blocks;
+                    self.opened.insert((group.0, group.1.number), Vec::new());
+                }
+            }
+            self.admitted = self.groups.len();
+            self.groups.append(&mut rest);
+        }
+        Ok(())
+    }
+
     /// Puts the candidates of the nearest group of this leaf into the heap.
     async fn open_group(&mut self, session: &mut Session) -> Result<(), Stopped> {
         let stage = self.stage.as_mut().expect("a group is opened in its leaf");
@@ -239,11 +276,15 @@ impl<'a> Walk<'a> {
             if self.blocks.skipped > RARE * (self.blocks.read + 1) {
                 self.open_next = self.open_next.max(GROUPS_GROWTH);
             }
+            self.rule_out(session).await?;
+        }
+        if !self.opened.contains_key(&place) {
             let count = self.open_next.min(self.groups.len());
             let wanted: Vec<(i32, Arc<GroupHead>)> = self.groups.iter().take(count).cloned().collect();
             let found = groups::read(session, self.catalogue, &self.aim, &wanted, &mut self.blocks).await?;
             self.opened.extend(found);
             self.groups.drain(..count);
+            self.admitted = self.admitted.saturating_sub(count);
             self.open_next = (self.open_next * GROUPS_GROWTH).min(GROUPS_MAX);
         }
         let stage = self.stage.as_mut().expect("the leaf is still the same");

@@ -85,11 +85,12 @@ impl Session {
         if changes.signed.is_empty() {
             return Ok(());
         }
-        let text = "copy signatures (leaf, block, level, units, signature) from stdin (format binary)";
+        let text =
+            "copy signatures (leaf, block, level, units, signature, value_hashes) from stdin (format binary)";
         self.copy(text.to_owned(), changes.signed.iter(), |chunk, (leaf, block)| {
             let mut units = Vec::with_capacity(80);
             write_units(&block.span.units, &mut units);
-            chunk.put_i16(5);
+            chunk.put_i16(6);
             chunk.put_i32(4);
             chunk.put_i32(*leaf);
             chunk.put_i32(4);
@@ -100,6 +101,13 @@ impl Session {
             chunk.extend_from_slice(&units);
             chunk.put_i32(block.signature.len() as i32);
             chunk.extend_from_slice(&block.signature);
+            match &block.values {
+                Some(values) => {
+                    chunk.put_i32(values.len() as i32);
+                    chunk.extend_from_slice(values);
+                }
+                None => chunk.put_i32(-1),
+            }
         })
         .await
     }

@@ -2,10 +2,13 @@
 
 use serde_json::json;
 
+use log_ingestor::record::Timestamp;
+
 use crate::harness::{
     TestApp,
     app::NDJSON,
     records::{named, ndjson},
+    run::{eventually, seconds},
 };
 
 /// Records of eight years, a leaf each: more than get a COPY of their own.
@@ -53,4 +56,33 @@ async fn whoever_writes_while_leaves_go_is_answered() {
     }
     assert!(!app.log_text().contains("cannot store"), "{}", app.log_text());
     app.stop().await;
+}
+
+/// Made when nobody writes into the leaf any more, and anew if its making was broken off; rows come and go as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leaves_that_have_ended_get_an_index_by_time() {
+    let app = TestApp::plan().ready().await;
+    app.post(NDJSON, years("row"), &[]).await.accepted(8);
+    let mut present = named("now");
+    present["timestamp"] = json!(Timestamp::now().to_string());
+    app.post_json(&present).await.accepted(1);
+    let database = app.database().clone();
+    let indexed = "select count(*) from leaves l join pg_index i on i.indexrelid = to_regclass(l.name || '_timestamp') where i.indisvalid";
+    assert_eq!(database.number(indexed).await, 0, "all of them are open");
+    app.stop().await;
+    let ended = async |what: &str| {
+        let app = TestApp::plan().database(&database).ready().await;
+        eventually(what, seconds(30), async || (database.number(indexed).await == 8).then_some(())).await;
+        app
+    };
+    let app = ended("eight leaves with an index").await;
+    let of_the_present = "select count(*) from leaves l join pg_class c on c.relname = l.name || '_timestamp' where l.to_at > now()";
+    assert_eq!(database.number(of_the_present).await, 0);
+    app.post(NDJSON, years("late"), &[]).await.accepted(8);
+    app.wait_rows(17).await;
+    app.stop().await;
+    let break_off = "update pg_index set indisvalid = false \
+        where indexrelid = (select to_regclass(name || '_timestamp') from leaves order by from_at limit 1)";
+    assert_eq!(database.sql.execute(break_off, &[]).await.unwrap(), 1);
+    ended("the broken one made anew").await.stop().await;
 }

@@ -35,6 +35,7 @@ fn years(years: std::ops::Range<i32>) -> String {
         (0..600).map(move |n| {
             let mut record = named(&format!("row{n} of {year}"));
             record["timestamp"] = json!(format!("{year}-06-01T12:00:00Z"));
+            record["traceId"] = json!(format!("row{n}-of-{year}"));
             record
         })
     }))
@@ -155,6 +156,46 @@ async fn every_row_is_found(app: &TestApp) {
             let word = format!("row{n} of {year}");
             let found = app.search(&[("message", &word)]).await;
             assert_eq!(found["logs"].as_array().unwrap().len(), 1, "{word}");
+        }
+    }
+}
+
+/// Groups of four years; a value of one year is looked for in that group alone, as its list of values says. A group without a list, or with a
+/// damaged one, is looked into.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_lacks_the_value_is_not_looked_into() {
+    let database = signed().await;
+    let app = TestApp::plan().database(&database).env("SEAL_IDLE_MS", 1).ready().await;
+    all_sealed(&database).await;
+    assert_eq!(database.number("select count(*) from groups").await, 4);
+    every_value_is_found(&app).await;
+    // One says nothing, one is too short, one is foreign: its distances go beyond all hashes.
+    let damage = "with n as (select leaf, grp, row_number() over (order by leaf) as n from groups) \
+        update groups g set \
+          value_hashes = case n when 1 then null when 2 then '\\x0102'::bytea else decode(repeat('ff', octet_length(value_hashes)), 'hex') end \
+        from n where n.leaf = g.leaf and n.grp = g.grp and n < 4";
+    database.sql.batch_execute(damage).await.unwrap();
+    app.stop().await;
+    let app = TestApp::plan().database(&database).ready().await;
+    every_row_is_found(&app).await;
+    every_value_is_found(&app).await;
+    // What the list says is believed: a group whose list is empty holds nothing.
+    database.sql.batch_execute("update groups set value_hashes = '\\x00', bucket_width = 1").await.unwrap();
+    app.stop().await;
+    let app = TestApp::plan().database(&database).ready().await;
+    let found = app.search(&[("q", "traceId:row0-of-2001")]).await;
+    assert_eq!(found["logs"].as_array().unwrap().len(), 0);
+    app.stop().await;
+}
+
+/// And what is nowhere is not; the blocks that are ruled out are counted all the same.
+async fn every_value_is_found(app: &TestApp) {
+    for (year, hits) in [(2001, 1), (2002, 1), (2003, 1), (2004, 1), (2005, 0)] {
+        let field = format!("traceId:row0-of-{year}");
+        let found = app.search(&[("q", &field)]).await;
+        assert_eq!(found["logs"].as_array().unwrap().len(), hits, "{field}");
+        if hits == 0 {
+            assert_eq!(found["stats"]["blocksSkipped"], 12);
         }
     }
 }

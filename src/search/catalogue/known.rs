@@ -146,7 +146,8 @@ mod tests {
     #[test]
     fn what_was_learnt_before_a_refresh_broke_off_is_not_known_twice() {
         let mut known = Known::default();
-        let group = |number| GroupHead { number, width: 1, from: Timestamp(0), to: Timestamp(9) };
+        let (from, to) = (Timestamp(0), Timestamp(9));
+        let group = |number| GroupHead { number, width: 1, from, to, blocks: 8, values: None };
         let mut units = Vec::new();
         write_units(&[Unit::of(Timestamp(5))], &mut units);
         assert!(known.is_cold());

@@ -1,11 +1,16 @@
 //! Groups of a walk are opened. In: groups of any leaf. Out: the units in them that may hold a hit.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Aim, Blocks, key, stage::Candidate};
 use crate::{
     index::{
+        need::Need,
         probe::{self, Fetched, Slices},
+        signature::Token,
         span::BlockSpan,
     },
     search::{
@@ -53,6 +58,36 @@ pub(super) async fn read(
         (place, candidates(aim, &slices[&place], &directory, blocks))
     });
     Ok(found.collect())
+}
+
+/// Which of some groups may hold a hit, going by the values that they have.
+pub(super) async fn may_hold(
+    session: &mut Session,
+    need: &Need,
+    values: &[Token],
+    groups: &[(i32, Arc<GroupHead>)],
+) -> Result<Vec<bool>, Stopped> {
+    let parts = groups.iter().enumerate().flat_map(|(at, (leaf, group))| {
+        let part = move |(value, token): (usize, &Token)| {
+            let shape = group.values?;
+            let number = (at * values.len() + value) as i32;
+            Some([number, *leaf, group.number, shape.place(*token), shape.width()])
+        };
+        values.iter().enumerate().filter_map(part)
+    });
+    let mut absent = HashSet::new();
+    for row in session.statement(&sql::buckets(parts)).await? {
+        let part = row.try_get::<_, i32>("part")? as usize;
+        let (at, token) = (part / values.len(), values[part % values.len()]);
+        let is_there = groups[at].1.values.is_none_or(|shape| {
+            let bucket = row.try_get("bucket");
+            bucket.is_ok_and(|bucket: Option<&[u8]>| shape.may_hold(token, bucket.unwrap_or(&[])))
+        });
+        if !is_there {
+            absent.insert((at, token));
+        }
+    }
+    Ok((0..groups.len()).map(|at| need.may_hold(&|token| !absent.contains(&(at, token)))).collect())
 }
 
 /// Units within the time range that may hold a hit.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::{Client, Row, Transaction, types::ToSql};
 
 use crate::{
     index::{
@@ -59,9 +59,9 @@ async fn sign_orphan(transaction: &Transaction<'_>, orphan: &Row) -> Result<(), 
     let Some(signed) = sign_rows(block, level, &rows) else { return Ok(()) };
     let mut units = Vec::new();
     write_units(&signed.span.units, &mut units);
-    let statement =
-        "insert into signatures (leaf, block, level, units, signature) values ($1, $2, $3, $4, $5)";
-    transaction.execute(statement, &[&leaf, &block, &level, &units, &signed.signature]).await?;
+    let statement = "insert into signatures (leaf, block, level, units, signature, value_hashes) values ($1, $2, $3, $4, $5, $6)";
+    let values: [&(dyn ToSql + Sync); 6] = [&leaf, &block, &level, &units, &signed.signature, &signed.values];
+    transaction.execute(statement, &values).await?;
     Ok(())
 }
 
@@ -86,5 +86,5 @@ fn sign_rows(number: i32, level: i16, rows: &[Row]) -> Option<Signed> {
     let (last, any) = known.last_key_value()?;
     let empty = Unit { rows: 0, ..*any };
     let units = (0..=(*last).min(UNITS - 1)).map(|unit| known.get(&unit).copied().unwrap_or(empty)).collect();
-    Some(Signed { span: BlockSpan { number, level, units }, signature: signature.bytes().to_vec() })
+    Some(Signed::new(BlockSpan { number, level, units }, signature))
 }

@@ -17,6 +17,7 @@ use crate::{
         group::{FORMAT, Group, Signed},
         signature::{BITS, BYTES},
         span::{BlockSpan, read_directory, read_units, write_directory},
+        values::{Buckets, Shape},
     },
     record::Timestamp,
 };
@@ -27,13 +28,13 @@ from signatures
 group by leaf
 order by leaf";
 const SIGNATURES: &str = "\
-select block, level, units, signature
+select block, level, units, signature, value_hashes
 from signatures
 where leaf = $1 and block <> all ($2)
 order by block
 limit $3";
 const GROUP: &str = "\
-select grp, replaced, directory, slices
+select grp, replaced, directory, slices, value_hashes, bucket_width
 from groups
 where leaf = $1 and width <= $2 and width + $2 <= $3 and grp <> all ($4)
 order by width
@@ -49,9 +50,9 @@ with sealed as (
   union all
   select u.block, u.xact from joined j cross join unnest(j.blocks, j.signed_by) as u (block, xact)
 ), made as (
-  insert into groups (leaf, width, from_at, to_at, format, blocks, signed_by, replaced, directory, slices)
+  insert into groups (leaf, width, from_at, to_at, format, blocks, signed_by, replaced, directory, slices, value_hashes, bucket_width)
   select $1, $2::int, $3::bigint, $4::bigint, $5::smallint, coalesce(array_agg(block), '{}'), array_agg(xact),
-    $7::int[] || $10::int[], $8::bytea, $9::bytea
+    $7::int[] || $10::int[], $8::bytea, $9::bytea, $11::bytea, $12::int
   from held
 )
 select (select count(*) from sealed) as blocks, (select count(*) from joined) as groups";
@@ -191,7 +192,8 @@ fn read_signed(row: &Row) -> Option<Signed> {
     let units = read_units(&mut row.get("units"))?;
     let span = BlockSpan { number: row.get("block"), level: row.get("level"), units };
     let signature: Vec<u8> = row.get("signature");
-    (signature.len() == BYTES).then_some(Signed { span, signature })
+    let values = row.get("value_hashes");
+    (signature.len() == BYTES).then_some(Signed { span, signature, values })
 }
 
 /// Puts groups of the leaf that are no larger beside the new one.
@@ -222,8 +224,16 @@ async fn join(
 }
 
 fn read_group(row: &Row) -> Option<Group> {
-    let group = Group { directory: read_directory(row.get("directory"))?, slices: row.get("slices") };
+    let directory = read_directory(row.get("directory"))?;
+    let group = Group { directory, slices: row.get("slices"), values: read_values(row) };
     (group.slices.len() == BITS * group.width()).then_some(group)
+}
+
+/// The values of a group; without them it is looked into by every search.
+fn read_values(row: &Row) -> Option<Buckets> {
+    let bytes: Vec<u8> = row.get::<_, Option<_>>("value_hashes")?;
+    let shape = Shape::of(row.get::<_, Option<_>>("bucket_width")?, bytes.len())?;
+    Some(Buckets { bytes, shape })
 }
 
 /// Writes the group and deletes what is in it; false if that was not all there any more, and nothing was changed.
@@ -233,7 +243,8 @@ async fn replace(client: &mut Client, leaf: i32, made: &Made) -> Result<bool, to
     let to = group.blocks().map(BlockSpan::to).max().unwrap_or(Timestamp::MAX).0;
     let directory = write_directory(&group.directory);
     let width = group.width() as i32;
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
+    let (hashes, bucket) = group.values.as_ref().map(|values| (&values.bytes, values.shape.width())).unzip();
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 12] = [
         &leaf,
         &width,
         &from,
@@ -244,6 +255,8 @@ async fn replace(client: &mut Client, leaf: i32, made: &Made) -> Result<bool, to
         &directory,
         &group.slices,
         &made.before,
+        &hashes,
+        &bucket,
     ];
     let transaction = client.transaction().await?;
     let gone = transaction.query_one(SEAL, &values).await?;
