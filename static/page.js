@@ -78,16 +78,18 @@ addEventListener("pointerdown", (event) => {
     removeEventListener("pointermove", move);
     if (!drag.isConnected) return;
     drag.remove();
-    const [from, to] = [Number(bars.dataset.from), Number(bars.dataset.to)];
-    const at = (part) => {
-      const micros = Math.round(from + (to - from) * part);
+    // Whole bars.
+    const [from, to, first, step] = ["from", "to", "first", "step"].map((name) => Number(bars.dataset[name]));
+    const at = (part, round) => {
+      const edge = first + round((from + (to - from) * part - first) / step) * step;
+      const micros = Math.min(Math.max(edge, from), to);
       const millis = Math.floor(micros / 1000);
       return new Date(millis).toISOString().replace("Z", `${String(micros - millis * 1000).padStart(3, "0")}Z`);
     };
     const url = new URL(location.href);
     for (const name of ["cursor", "asOf"]) url.searchParams.delete(name);
-    url.searchParams.set("from", at(Math.min(start, end)));
-    url.searchParams.set("to", at(Math.max(start, end)));
+    url.searchParams.set("from", at(Math.min(start, end), Math.floor));
+    url.searchParams.set("to", at(Math.max(start, end), Math.ceil));
     addEventListener("click", (click) => click.preventDefault(), { capture: true, once: true });
     location.assign(url);
   };

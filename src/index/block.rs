@@ -25,8 +25,9 @@ pub const IDLE_MAX: Duration = Duration::from_secs(60);
 /// The same when the writer has placed so many rows for each of its open blocks since: a busy one has left this block behind, and every
 /// search would read its rows for a minute. One signature in so many rows is 2 bytes a row at most.
 const IDLE_ROWS_MAX: u64 = 4_096;
-/// A row that is so much older than the newest one of its leaf is late.
-const LATE_MICROS: i64 = 10_000_000;
+/// A row that is so much older than the newest one of its leaf is late, or very late: batches that overtake each other, and what somebody
+/// sends after an outage.
+const LATE_MICROS: [i64; 2] = [10_000_000, 120_000_000];
 /// Blocks one writer keeps open, 12 KiB each; beyond that the ones that wait longest are signed.
 const OPEN_MAX: usize = 512;
 
@@ -42,13 +43,14 @@ pub struct Blocks {
     numbers: HashMap<i32, Range<i32>>,
 }
 
-/// Rows that fill the same block. Late ones have blocks of their own: one such row would make a whole unit reach back in time, and
-/// every page and every narrow time range would read it.
+/// Rows that fill the same block. Late ones have blocks of their own, and very late ones others: one such row would make a whole unit reach
+/// back in time, and every page and every narrow time range would read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Stream {
     leaf: i32,
     level: i16,
-    is_late: bool,
+    /// How many of the limits it is beyond.
+    lateness: usize,
 }
 
 struct Open {
@@ -93,7 +95,8 @@ impl Blocks {
     ) -> Option<i32> {
         let newest = self.newest.entry(leaf).or_insert(at);
         *newest = at.max(*newest);
-        let key = Stream { leaf, level, is_late: at.0 < newest.0 - LATE_MICROS };
+        let lateness = LATE_MICROS.iter().filter(|late| at.0 < newest.0 - **late).count();
+        let key = Stream { leaf, level, lateness };
         if !self.open.contains_key(&key) {
             let number = self.numbers.get_mut(&leaf)?.next()?;
             self.open.insert(key, Open::new(number, level));
@@ -206,19 +209,38 @@ pub fn sign_row(signature: &mut Signature, unit: usize, row: &RowText<'_>) {
 mod tests {
     use super::*;
 
-    fn place(blocks: &mut Blocks, leaf: i32, changes: &mut Changes) {
-        let row = RowText {
+    fn row() -> RowText<'static> {
+        RowText {
             resource_id: "r",
             trace_id: None,
             span_id: None,
             commit: None,
             message: "m",
             metadata: None,
-        };
-        if blocks.place(leaf, 3, Timestamp(0), &row, changes).is_none() {
-            blocks.supply(leaf, 0..NUMBERS);
-            blocks.place(leaf, 3, Timestamp(0), &row, changes).unwrap();
         }
+    }
+
+    fn place(blocks: &mut Blocks, leaf: i32, changes: &mut Changes) {
+        if blocks.place(leaf, 3, Timestamp(0), &row(), changes).is_none() {
+            blocks.supply(leaf, 0..NUMBERS);
+            blocks.place(leaf, 3, Timestamp(0), &row(), changes).unwrap();
+        }
+    }
+
+    /// One row of an hour ago would make a unit of rows of a minute ago reach over all between.
+    #[test]
+    fn late_and_very_late_rows_have_blocks_of_their_own() {
+        let mut blocks = Blocks::new(1);
+        let mut changes = Changes::default();
+        blocks.supply(1, 0..NUMBERS);
+        let mut place = |second: i64| {
+            let at = Timestamp(second * 1_000_000);
+            blocks.place(1, 3, at, &row(), &mut changes).unwrap() >> 3
+        };
+        let on_time = place(10_000);
+        let (late, very_late) = (place(10_000 - 11), place(10_000 - 121));
+        assert!(on_time != late && late != very_late && very_late != on_time);
+        assert_eq!([10_000 - 10, 10_000 - 120, 5].map(&mut place), [on_time, late, very_late]);
     }
 
     #[test]

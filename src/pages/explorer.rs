@@ -106,7 +106,7 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
         (Ok(view), Ok((found, mut exploration))) => {
             let form = Form::new(pairs, None);
             let is_nowhere = found.rows.is_empty() && found.stats.complete && view.query.cursor.is_none();
-            let mut results = Results::new(&view, found);
+            let mut results = Results::new(&view, found, answer::is_partial(&request));
             if is_nowhere {
                 results.hints = hints_for(&view, pairs, &mut exploration).await;
             }

@@ -87,7 +87,7 @@ const PAIRS_MIN: usize = 2;
 
 impl Form {
     pub fn new(pairs: &[(String, String)], fault: Option<&Fault>) -> Self {
-        let error = |name: &str| fault.filter(|fault| fault.field == name).map(|fault| fault.error.clone());
+        let error = |name: &str| fault.filter(|fault| fault.field == name).map(|fault| shown(&fault.error));
         let first = |name: &str| pairs.iter().position(|(known, _)| known == name);
         let checked = |level: &str| {
             let is_level =
@@ -147,13 +147,15 @@ impl Form {
 
 impl LineError {
     fn new(line: &str, pairs: &[(String, String)], fault: &Fault) -> Self {
-        let columns =
-            fault.columns.filter(|_| line.chars().count() <= POINTER_CHARS_MAX && !line.contains('\n'));
+        // What is shown as something else would stand beside its place.
+        let is_plain =
+            line.chars().count() <= POINTER_CHARS_MAX && !line.contains('\n') && shown(line) == line;
+        let columns = fault.columns.filter(|_| is_plain);
         let pointer = columns.map(|columns| {
             let length = columns.end.saturating_sub(columns.start).max(1);
             (line.to_owned(), " ".repeat(columns.start - 1) + &"^".repeat(length))
         });
-        Self { text: fault.error.clone(), pointer, as_text: as_text(line, pairs) }
+        Self { text: shown(&fault.error), pointer, as_text: as_text(line, pairs) }
     }
 }
 
@@ -173,7 +175,7 @@ fn metadata_pairs(pairs: &[(String, String)], fault: Option<&Fault>) -> Vec<Pair
     let mut out: Vec<Pair> = Vec::new();
     for (at, (name, value)) in pairs.iter().enumerate() {
         let Some(path) = name.strip_prefix("metadata.").filter(|_| Some(at) != own) else { continue };
-        let error = fault.filter(|fault| fault.field == *name).map(|fault| fault.error.clone());
+        let error = fault.filter(|fault| fault.field == *name).map(|fault| shown(&fault.error));
         out.push(Pair { number: 0, path: path.to_owned(), value: value.clone(), error });
     }
     let typed = |name: &'static str| {
@@ -189,7 +191,7 @@ fn metadata_pairs(pairs: &[(String, String)], fault: Option<&Fault>) -> Vec<Pair
         let is_wrong = path.is_empty() != value.is_empty();
         let error = fault.filter(|fault| is_wrong && (fault.field == "mk" || fault.field == "mv"));
         if !path.is_empty() || !value.is_empty() {
-            out.push(Pair { number: 0, path, value, error: error.map(|fault| fault.error.clone()) });
+            out.push(Pair { number: 0, path, value, error: error.map(|fault| shown(&fault.error)) });
         }
     }
     let wanted = (out.len() + 1).max(PAIRS_MIN);

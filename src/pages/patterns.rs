@@ -117,7 +117,7 @@ impl PatternsPage {
             placeholder,
             class,
             value: value(name).unwrap_or_default(),
-            error: fault.filter(|fault| fault.field == name).map(|fault| fault.error.clone()),
+            error: fault.filter(|fault| fault.field == name).map(|fault| shown(&fault.error)),
         });
         let is_shown = |name: &str| FIELDS.iter().any(|field| field.0 == name);
         let is_wrong = |name: &str| fault.is_some_and(|fault| fault.field == name);
@@ -209,7 +209,11 @@ impl FoundView {
                             0 => String::new(),
                             unknown => format!("; of {unknown} the time did not suffice to tell"),
                         };
-                        format!("{} new since {asked} ({}){unknown}.", begun.new, show(at, zone, Form::Full))
+                        format!(
+                            "{} new since {asked} ({}), of what this search finds{unknown}.",
+                            begun.new,
+                            show(at, zone, Form::Full)
+                        )
                     }
                 }
             }),

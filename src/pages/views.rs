@@ -117,7 +117,7 @@ async fn save(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -
     let faults = match Draft::read(name, params) {
         Ok(draft) => match views::save(&state, &draft).await {
             Ok(Ok(_)) => return back(),
-            Ok(Err(fault)) => Faults { name: Some(fault.error), params: None },
+            Ok(Err(fault)) => Faults { name: Some(shown(&fault.error)), params: None },
             Err(error) => return failed(&request, &error),
         },
         Err(faults) => faults,

@@ -31,7 +31,7 @@ use crate::{
     record::Timestamp,
 };
 
-/// Buckets that are read with one statement, of all values and groups together; 1.4 KB each.
+/// Buckets that are read with one statement, of all values and groups together, 1.4 KB each; of many values a few groups all the same.
 const BUCKETS_MAX: usize = 512;
 /// Groups that are opened with one statement at most.
 const GROUPS_MAX: usize = 32;
@@ -245,10 +245,11 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         while self.admitted < self.open_next.min(self.groups.len()) {
-            let mut rest = self.groups.split_off(self.admitted);
-            let count = rest.len().min((BUCKETS_MAX / self.values.len()).max(1));
-            let groups: Vec<_> = rest.drain(..count).collect();
+            let count = (BUCKETS_MAX / self.values.len()).max(GROUPS_GROWTH);
+            let groups: Vec<_> = self.groups.iter().skip(self.admitted).take(count).cloned().collect();
             let may_hold = groups::may_hold(session, &self.aim.need, &self.values, &groups).await?;
+            let mut rest = self.groups.split_off(self.admitted + groups.len());
+            self.groups.truncate(self.admitted);
             for (group, may_hold) in groups.into_iter().zip(may_hold) {
                 if may_hold {
                     self.groups.push_back(group);

@@ -37,6 +37,9 @@ pub struct Picture {
     /// For dragging: both ends in microseconds since 1970.
     pub from: i64,
     pub to: i64,
+    /// Where the first bucket begins, which may be before, and the width of each.
+    pub first: i64,
+    pub step: i64,
     /// By level, worst first.
     pub levels: Vec<Legend>,
 }
@@ -152,6 +155,8 @@ impl Picture {
             width: width_in_words(histogram.width),
             from: range.from.0,
             to: range.to.0,
+            first: histogram.buckets.first().map_or(range.from.0, |bucket| bucket.from.0),
+            step: histogram.width.max(1),
             levels,
         }
     }

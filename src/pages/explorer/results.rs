@@ -34,6 +34,7 @@ pub struct Results {
     pub zone: &'static str,
     /// The kinds of messages of the same search.
     pub patterns_href: String,
+    /// Shows the SQL, or hides it.
     pub sql_href: String,
     /// Keeps the search under a name.
     pub save_href: String,
@@ -76,12 +77,15 @@ fn save_href(here: &str) -> String {
 
 pub struct Column {
     pub name: String,
+    /// Without the word metadata, which would be all that there is room for.
+    pub heading: String,
     /// Takes it away.
     pub href: String,
 }
 
 impl Results {
-    pub fn new(view: &View, found: Found) -> Self {
+    /// `is_more`: below rows that are there already.
+    pub fn new(view: &View, found: Found, is_more: bool) -> Self {
         let links = view.links();
         let cursor = |cursor: Option<Cursor>| cursor.map(|cursor| links.with("cursor", &cursor.write()));
         let stats = &found.stats;
@@ -95,8 +99,9 @@ impl Results {
             (false, None) => "time budget used up".to_owned(),
         };
         let summary = format!(
-            "{} {} shown · {} read · {} ms · {state}",
+            "{}{} {} shown · {} read · {} ms · {state}",
             grouped(count as u64),
+            if is_more { " more" } else { "" },
             if count == 1 { "row" } else { "rows" },
             grouped(stats.rows_read),
             stats.took.as_millis(),
@@ -123,8 +128,11 @@ impl Results {
             ),
         };
         let list = List { links: &links, columns: &view.columns, zone: view.zone };
-        let column =
-            |field| Column { name: shown(&name(field)), href: links.without_value("column", &name(field)) };
+        let column = |field| {
+            let name = name(field);
+            let heading = shown(name.strip_prefix("metadata.").unwrap_or(&name));
+            Column { heading, href: links.without_value("column", &name), name: shown(&name) }
+        };
         Self {
             columns: view.columns.iter().map(column).collect(),
             rows: found.rows.iter().map(|row| Line::new(row, &list)).collect(),
@@ -132,7 +140,7 @@ impl Results {
             summary,
             further: onward,
             next,
-            prev: cursor(found.prev.clone()),
+            prev: cursor(found.prev.clone().filter(|_| !is_more)),
             empty_heading,
             empty_text,
             hints: Vec::new(),
@@ -140,7 +148,7 @@ impl Results {
             hidden: links.all(),
             zone: view.zone.name(),
             patterns_href: patterns_href(view),
-            sql_href: links.and("explain", "1"),
+            sql_href: if found.explain.is_some() { links.here() } else { links.and("explain", "1") },
             save_href: save_href(&links.here()),
             explained: found.explain.unwrap_or_default(),
         }

@@ -322,12 +322,13 @@ fn contains((value, span): Spanned<Match>) -> Result<Expr, Mistake> {
 }
 
 fn levels((value, span): &Spanned<Match>) -> Result<Vec<Level>, Mistake> {
-    let level = match value {
+    let levels: Option<Vec<Level>> = match value {
         Match::Prefix(text) if text.is_empty() => return Ok(Level::ALL.to_vec()),
-        Match::Exact(word) => Level::parse(word),
+        // As the parameter `level` has them.
+        Match::Exact(words) => words.split(',').map(|word| Level::parse(word.trim())).collect(),
         Match::Prefix(_) => None,
     };
-    level.map(|level| vec![level]).ok_or_else(|| {
+    levels.ok_or_else(|| {
         let seen: String = value.write().chars().take(40).collect();
         Mistake::new(span.clone(), format!("{} is needed, got `{seen}`", Level::EXPECTED))
     })

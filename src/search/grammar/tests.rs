@@ -64,6 +64,10 @@ const FORMS: &[(&str, &str)] = &[
         "path:\"a b\"* path:\"a*\" path:a\\b url:http://x:1/?a=b",
         "path:\"a b\"* path:\"a*\" path:a\\b url:http://x:1/?a=b",
     ),
+    (
+        "level:error,WARN -level:\"info, debug\"",
+        "level:(warn or error) level:(trace or warn or error or fatal)",
+    ),
     ("tag:(a or b* or \"c d\" or \"or\")", "tag:(a or b* or \"c d\" or \"or\")"),
     ("url:(//x) url:\":x\" url:\"//x\"*", "url:\"//x\" url:\":x\" url:\"//x\"*"),
     ("tag:(a) tag:( a || b )", "tag:a tag:(a or b)"),
@@ -163,6 +167,7 @@ const ERRORS: &[(&str, usize, usize, &str)] = &[
         6,
         "expected a level after `level>=`, got `banana`; to search for the text itself, put it in quotes",
     ),
+    ("level:warn,", 7, 5, "trace, debug, info, warn, error or fatal is needed, got `warn,`"),
     ("level:banana", 7, 6, "trace, debug, info, warn, error or fatal is needed, got `banana`"),
     ("level:(warn or x*)", 16, 2, "trace, debug, info, warn, error or fatal is needed, got `x*`"),
     (

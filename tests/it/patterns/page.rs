@@ -113,6 +113,12 @@ async fn hostile_kinds_stay_text_and_fit_on_a_phone() {
 async fn the_query_line_completes_itself() {
     let app = TestApp::plan().ready().await;
     filled(&app).await;
+    // The keys are counted within 100 ms or not at all, and then known for a while.
+    eventually("the keys are known", seconds(10), async || {
+        let offered = app.get("/api/complete?q=клю&at=4").await.json["items"].to_string();
+        offered.contains("ключ").then_some(())
+    })
+    .await;
     let browser = Browser::open(1280, Scripts::On).await;
     browser.goto(&format!("{}/patterns", app.url)).await;
     let field = browser.find("#f-q").await;
