@@ -205,7 +205,19 @@ fn metadata_pairs(pairs: &[(String, String)], fault: Option<&Fault>) -> Vec<Pair
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::params;
+    use crate::search::params::{self, Columns};
+
+    /// Its own text can turn what is said of it.
+    #[test]
+    fn a_fault_is_shown_as_other_text_is() {
+        let pairs = params::decode("q=%E2%80%AElevel%3Ax&t=%E2%80%AEx").unwrap();
+        let mut fault = Fault::new("q", "got `\u{202e}level`");
+        fault.columns = Some(Columns { start: 1, end: 8 });
+        let error = Form::new(&pairs, Some(&fault)).q_error.unwrap();
+        assert_eq!((error.text.as_str(), error.pointer), ("got `<U+202E>level`", None));
+        let fault = Fault::new("t", "got `\u{202e}x`");
+        assert_eq!(Form::new(&pairs, Some(&fault)).t_error.as_deref(), Some("got `<U+202E>x`"));
+    }
 
     #[test]
     fn keeps_what_was_typed() {

@@ -64,6 +64,11 @@ async fn a_drag_zooms_and_back_undoes() {
     let app = filled().await;
     let browser = Browser::open(1280, Scripts::On).await;
     browser.goto(&format!("{}/?q=request", app.url)).await;
+    let bars = browser
+        .script("return [...document.querySelectorAll('svg.bars > a')].map(bar => bar.href.baseVal)")
+        .await;
+    let bars: Vec<String> =
+        bars.as_array().unwrap().iter().map(|href| href.as_str().unwrap().to_owned()).collect();
     let picture = browser.find("svg.bars").await.rectangle().await.unwrap();
     let at = |share: f64| (picture.0 + picture.2 * share, picture.1 + 40.0);
     let (start, end) = (at(0.25), at(0.5));
@@ -79,6 +84,13 @@ async fn a_drag_zooms_and_back_undoes() {
         browser.address().await.contains("from=").then_some(())
     })
     .await;
+    let address = browser.address().await;
+    for end in ["from=", "to="] {
+        let of =
+            |address: &str| address.split(['?', '&']).find(|pair| pair.starts_with(end)).map(str::to_owned);
+        let edge = of(&address).unwrap().replace(".000000Z", "Z");
+        assert!(bars.iter().any(|bar| of(bar) == Some(edge.clone())), "{edge} is no edge of a bar: {bars:?}");
+    }
     let found = total(&browser).await;
     assert!((28..=32).contains(&found), "{found} of 120 records are in a quarter of the time");
     assert!(browser.address().await.contains("q=request"), "the search stays");

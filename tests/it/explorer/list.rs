@@ -34,7 +34,11 @@ async fn columns(scripts: Scripts) {
     browser.arrives("/?limit=5").await;
     browser.click(".tools a[href*='explain=1']").await;
     browser.find(".sql pre").await;
+    assert_eq!(browser.texts(".tools a:last-child").await, ["Hide SQL"]);
     assert!(browser.texts(".sql pre").await[0].contains("select"));
+    browser.click(".tools a:last-child").await;
+    browser.arrives("/?limit=5").await;
+    assert_eq!(browser.texts(".tools a:last-child").await, ["Show SQL"]);
     browser.close().await;
     app.finish().await;
 }
@@ -83,6 +87,8 @@ async fn older_rows_are_added() {
     }
     assert_eq!(browser.address().await, "/?limit=50");
     assert_eq!(browser.texts("#total").await, ["120 records"]);
+    assert!(browser.texts("#more p").await[0].starts_with("20 more rows shown"));
+    assert_eq!(browser.count("a[rel=prev]").await, 0, "what is newer is on the page");
     assert_eq!((browser.count("a[rel=next]").await, browser.count("#more").await), (0, 1));
     let texts = browser.script("return [...document.querySelectorAll('.row .text')].map(text => text.textContent.match(/\\d+/)[0])").await;
     let numbers: Vec<usize> =
