@@ -6,13 +6,14 @@ use tokio_postgres::Client;
 
 use super::error::describe;
 
-/// Leaves with an index that was not finished, or without one, the newest first; none while somebody has a snapshot for long, an export for
+/// Leaves with an index that was not finished, or without one, the newest first; a leaf that was just made waits for its first rows. None while somebody has a snapshot for long, an export for
 /// example, since it would have to be waited for.
 const WITHOUT: &str = "\
 select l.name, i.indexrelid::regclass::text as broken
 from leaves l
 left join pg_index i on i.indexrelid = to_regclass(quote_ident(l.name || '_timestamp'))
 where l.to_at < now()
+  and l.created_at < now() - interval '1 minute'
   and not coalesce(i.indisvalid, false)
   and not exists (select from open_blocks o where o.leaf = l.leaf)
   and not exists (
