@@ -23,12 +23,12 @@ pub const NUMBERS: i32 = 64;
 /// A block that got no row for so long is signed as it is: late rows would otherwise leave blocks open, hence always searched, for ever.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
 /// The same when the writer has placed so many rows for each of its open blocks since: a busy one has left this block behind, and every
-/// search would read its rows for a minute. One signature in so many rows is 2 bytes a row at most.
+/// search would read its rows for a minute. One signature in so many rows is 3 bytes a row at most.
 const IDLE_ROWS_MAX: u64 = 4_096;
 /// A row that is so much older than the newest one of its leaf is late, or very late: batches that overtake each other, and what somebody
 /// sends after an outage.
 const LATE_MICROS: [i64; 2] = [10_000_000, 120_000_000];
-/// Blocks one writer keeps open, 12 KiB each; beyond that the ones that wait longest are signed.
+/// Blocks one writer keeps open, 12 KiB each and the hashes of their values; beyond that the ones that wait longest are signed.
 const OPEN_MAX: usize = 512;
 
 /// The blocks of one writer.

@@ -3,7 +3,7 @@
 //! it a rare value costs eight slices of every group there is. Pure.
 //!
 //! A list is written as the distances between its hashes, seven bits a byte, the lowest first, the eighth bit saying that more follow; a zero ends
-//! it. In a group each bucket has the same number of hashes' values and the same number of bytes, so that where it stands can be computed.
+//! it. In a group each bucket covers as many possible hashes as any other and has as many bytes, so that where it stands can be computed.
 
 use super::signature::Token;
 
