@@ -63,7 +63,7 @@ async fn new_is_what_has_no_record_before() {
             &[("from", "2026-01-02T02:00:00Z")],
             &[("from", "2026-01-02T01:40:00Z"), ("to", "2026-01-02T04:00:00Z")],
         ] {
-            let reply = get(&app, &[window, &[("since", since), ("budget", "10s")]].concat()).await;
+            let reply = get(&app, &[window, &[("since", since)]].concat()).await;
             assert_eq!(reply["since"]["at"], "2026-01-02T01:40:00Z", "{reply}");
             let ages = ages(&reply);
             let new: Vec<&str> =
@@ -75,16 +75,15 @@ async fn new_is_what_has_no_record_before() {
             let front: Vec<&str> =
                 list(&reply["patterns"]).iter().map(|pattern| text(&pattern["age"])).collect();
             assert!(front.is_sorted_by(|one, other| (*one == "new") >= (*other == "new")), "{front:?}");
-            let only =
-                get(&app, &[window, &[("since", since), ("new", "1"), ("budget", "10s")]].concat()).await;
+            let only = get(&app, &[window, &[("since", since), ("new", "1")]].concat()).await;
             assert_eq!(self::ages(&only).into_keys().collect::<Vec<_>>(), NEW);
         }
     }
     // Among the records of the search: of these there is nothing older.
-    let reply = get(&app, &[("since", "b2"), ("q", "commit:b2"), ("budget", "10s")]).await;
+    let reply = get(&app, &[("since", "b2"), ("q", "commit:b2")]).await;
     assert!(ages(&reply).values().all(|age| *age == "new"), "{reply}");
     // A window before the moment has nothing new.
-    let reply = get(&app, &[("since", "b2"), ("to", "2026-01-02T01:00:00Z"), ("budget", "10s")]).await;
+    let reply = get(&app, &[("since", "b2"), ("to", "2026-01-02T01:00:00Z")]).await;
     assert!(list(&reply["patterns"]).len() > 2 && ages(&reply).values().all(|age| *age == "old"), "{reply}");
     app.finish().await;
 }
