@@ -132,6 +132,26 @@ async fn add_values(
     Ok(())
 }
 
+/// Values of a field, the most frequent first, by what is known of the time range in a moment: those that begin with the text, wherever
+/// they are, and those of the newest records.
+pub(super) async fn values_around(
+    state: &State,
+    session: &mut Session,
+    snapshot: &Snapshot,
+    window: &Query,
+    (field, text): (&Field, &str),
+    budget: Duration,
+) -> Result<Vec<String>, SearchError> {
+    let facet = Facet::Field(field.clone());
+    let mut known = Vec::new();
+    for beginning in [text, ""] {
+        let expr = Expr::is(field.clone(), vec![Match::Prefix(beginning.to_owned())]);
+        let values = values_in(state, session, snapshot, window, (&facet, &expr), budget / 2).await?;
+        known.extend(values.top.into_iter().map(|(value, _)| value));
+    }
+    Ok(known)
+}
+
 /// Counts the values of one field within the time range.
 async fn values(
     state: &State,

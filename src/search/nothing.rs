@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{
     State,
     catalogue::Snapshot,
+    complete::values_around,
     error::SearchError,
     expr::{Expr, Field, Test},
     filter::{Filter, Match},
@@ -19,6 +20,9 @@ use crate::record::Timestamp;
 /// Paths that are looked for, and texts.
 const PATHS_MAX: usize = 4;
 const TEXTS_MAX: usize = 2;
+/// Values that are looked for, and others that are told for each.
+const VALUES_MAX: usize = 2;
+const OTHERS_MAX: usize = 3;
 /// How long all of it may take. A value that is nowhere is ruled out by the index, one that is there by the newest record that has it.
 const BUDGET: Duration = Duration::from_millis(100);
 
@@ -29,8 +33,19 @@ pub struct Nothing {
     pub absent: Vec<String>,
     /// Texts that are in no message as the search wants it, but are the whole of a field.
     pub fields: Vec<(String, Field)>,
+    /// Values that no record of its time range has in a field that has others.
+    pub values: Vec<NoValue>,
     /// The newest hit of another time.
     pub newest: Option<Timestamp>,
+}
+
+/// A value that is not there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoValue {
+    pub field: Field,
+    pub value: String,
+    /// The nearest ones that are there.
+    pub others: Vec<String>,
 }
 
 /// A search for what may be there instead.
@@ -66,6 +81,17 @@ pub(super) async fn why(
             nothing.fields.extend(field.map(|field| (text.clone(), field.clone())));
         }
     }
+    let is_there = |(field, _): &(&Field, &String)| match field {
+        Field::Metadata(path) => !nothing.absent.contains(path),
+        _ => true,
+    };
+    for (field, value) in wanted(&expr, &value_of).into_iter().filter(is_there).take(VALUES_MAX) {
+        let is = Expr::is(field.clone(), vec![Match::Exact(value.clone())]);
+        if why.newest(why.within(is)).await?.is_some_and(|newest| newest.is_none()) {
+            let others = near(value, &why.values(field, value).await?);
+            nothing.values.push(NoValue { field: field.clone(), value: value.clone(), others });
+        }
+    }
     let Filter { from, to, .. } = query.filter;
     if from.is_some() || to.is_some() {
         let filter = Filter { from: None, to: None, ..query.filter.clone() };
@@ -99,6 +125,55 @@ impl Why<'_> {
             Err(error) => Err(error),
         }
     }
+
+    /// Values of a field in this time range, as far as they can be counted by then.
+    async fn values(&mut self, field: &Field, value: &str) -> Result<Vec<String>, SearchError> {
+        let budget = self.due.saturating_duration_since(Instant::now()) / 2;
+        let deadline = std::mem::replace(&mut self.session.deadline, self.due);
+        let values =
+            values_around(self.state, self.session, self.snapshot, self.query, (field, value), budget).await;
+        self.session.deadline = deadline;
+        match values {
+            Err(SearchError::TooSlow { .. }) => Ok(Vec::new()),
+            values => values,
+        }
+    }
+}
+
+/// The nearest values: the same in another case, those that begin with it, those that hold it, and those a slip or two away.
+fn near(value: &str, known: &[String]) -> Vec<String> {
+    /// The farthest that needs no slip of the hand.
+    const HOLDS: usize = 2;
+    let asked = value.to_lowercase();
+    let distance = |known: &String| {
+        let known = known.to_lowercase();
+        match known.find(&asked) {
+            Some(0) if known == asked => Some(0),
+            Some(0) => Some(1),
+            Some(_) => Some(HOLDS),
+            None => slips(&asked, &known).map(|slips| HOLDS + slips),
+        }
+    };
+    let mut near: Vec<(usize, &String)> =
+        known.iter().filter_map(|known| Some((distance(known)?, known))).collect();
+    near.sort_by_key(|(distance, _)| *distance);
+    // Where there is what was meant, nothing was mistyped.
+    if near.first().is_some_and(|(distance, _)| *distance <= HOLDS) {
+        near.retain(|(distance, _)| *distance <= HOLDS);
+    }
+    let mut nearest: Vec<String> = Vec::new();
+    for (_, value) in near {
+        if nearest.len() < OTHERS_MAX && !nearest.contains(value) {
+            nearest.push(value.clone());
+        }
+    }
+    nearest
+}
+
+/// How many slips of the hand lie between two names, if it is a few only: one in a short name, two in a longer one.
+pub fn slips(asked: &str, known: &str) -> Option<usize> {
+    let max = if asked.chars().count() < 5 { 1 } else { 2 };
+    Some(strsim::osa_distance(known, asked)).filter(|slips| *slips <= max)
 }
 
 /// Fields whose values are pasted without their name.
@@ -111,6 +186,16 @@ fn value<'a>(row: &'a Row, field: &Field) -> Option<&'a String> {
         Field::SpanId => row.span_id.as_ref(),
         Field::Commit => row.commit.as_ref(),
         Field::Metadata(_) => None,
+    }
+}
+
+fn value_of(test: &Test) -> Option<(&Field, &String)> {
+    match test {
+        Test::Is(field, values) => match values.as_slice() {
+            [Match::Exact(value)] => Some((field, value)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -129,13 +214,13 @@ fn text_of(test: &Test) -> Option<&String> {
 }
 
 /// What tests that a hit may have to pass ask for, each once. A part that is negated holds without it.
-fn wanted<'a>(expr: &'a Expr, of: &impl Fn(&'a Test) -> Option<&'a String>) -> Vec<&'a String> {
+fn wanted<'a, T: PartialEq>(expr: &'a Expr, of: &impl Fn(&'a Test) -> Option<T>) -> Vec<T> {
     let mut wanted = Vec::new();
     gather(expr, of, &mut wanted);
     wanted
 }
 
-fn gather<'a>(expr: &'a Expr, of: &impl Fn(&'a Test) -> Option<&'a String>, wanted: &mut Vec<&'a String>) {
+fn gather<'a, T: PartialEq>(expr: &'a Expr, of: &impl Fn(&'a Test) -> Option<T>, wanted: &mut Vec<T>) {
     match expr {
         Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| gather(part, of, wanted)),
         Expr::Not(_) => {}
@@ -165,6 +250,23 @@ mod tests {
                 (texts_of(paths), texts_of(texts)),
                 "{line}"
             );
+        }
+    }
+
+    #[test]
+    fn values_that_are_near() {
+        let known = ["checkout-12", "CHECKOUT", "a-checkout", "chekcout", "cart", "db", "checkout-12"];
+        let known: Vec<String> = known.map(str::to_owned).to_vec();
+        for (value, nearest) in [
+            ("checkout", &["CHECKOUT", "checkout-12", "a-checkout"][..]),
+            ("Checkout", &["CHECKOUT", "checkout-12", "a-checkout"]),
+            ("chekcou", &["chekcout"]),
+            ("chckout", &["CHECKOUT", "chekcout"]),
+            ("cat", &["cart"]),
+            ("cxyt", &[]),
+            ("", &["checkout-12", "CHECKOUT", "a-checkout"]),
+        ] {
+            assert_eq!(near(value, &known), nearest, "{value}");
         }
     }
 }

@@ -4,20 +4,25 @@
 use super::view::View;
 use crate::{
     pages::{
+        links::{is, name},
         text::shown,
         when::{Form, show},
     },
+    record::Timestamp,
     search::{
         complete::items::FIELDS,
+        cursor::MICROS_MIN,
         expr::{Expr, Field, Test, negated},
         filter::Match,
         grammar,
-        nothing::Nothing,
+        nothing::{NoValue, Nothing, slips},
     },
 };
 
 /// Other names that are offered for one.
 const NAMES_MAX: usize = 3;
+/// What is shown before a hit of another time.
+const BEFORE_MICROS: i64 = 3_600_000_000;
 
 pub struct Hint {
     pub text: String,
@@ -31,11 +36,22 @@ pub fn hints(view: &View, typed: &str, nothing: &Nothing, known: &[&str]) -> Vec
     let is_unknown = |path: &&String| !known.contains(&path.as_str());
     let absent = nothing.absent.iter().filter(is_unknown).map(|path| absent(view, typed, path, known));
     let fields = nothing.fields.iter().filter_map(|(text, field)| of_field(view, text, field));
-    let newest = nothing.newest.map(|newest| Hint {
-        text: format!("The newest record that matches is of {}.", show(newest, view.zone, Form::Full)),
-        instead: vec![("All time".to_owned(), view.links().with_range(None, None))],
+    let values = nothing.values.iter().map(|value| of_value(view, value));
+    let newest = nothing.newest.map(|newest| {
+        let links = view.links();
+        let from = Timestamp((newest.0 - BEFORE_MICROS).max(MICROS_MIN)).to_string();
+        // The end is not part of a range, and no range ends behind the last moment there is.
+        let to = (newest < Timestamp::MAX).then(|| Timestamp(newest.0 + 1).to_string());
+        let then = links.with_range(Some(&from), to.as_deref());
+        Hint {
+            text: format!("The newest record that matches is of {}.", show(newest, view.zone, Form::Full)),
+            instead: vec![
+                ("The hour before".to_owned(), then),
+                ("All time".to_owned(), links.with_range(None, None)),
+            ],
+        }
     });
-    absent.chain(fields).chain(newest).collect()
+    absent.chain(fields).chain(values).chain(newest).collect()
 }
 
 /// No record has the field.
@@ -80,6 +96,33 @@ fn of_field(view: &View, text: &str, field: &Field) -> Option<Hint> {
     })
 }
 
+/// No record has the value in this field.
+fn of_value(view: &View, NoValue { field, value, others }: &NoValue) -> Hint {
+    let asked = is(field, value);
+    let instead = |other: Match| {
+        let is = Expr::is(field.clone(), vec![other]);
+        let q = view.query.filter.q.as_ref();
+        match q.and_then(|q| Some((q, test_of(q, &|test| Expr::Test(test.clone()) == asked)?))) {
+            Some((q, test)) => link(view, q, test, &is),
+            // It is a parameter of its own.
+            None => {
+                let q = Expr::all(q.cloned().into_iter().chain([is.clone()]));
+                (shown(&grammar::print(&is)), view.links().with_line(&q, &[name(field).as_str(), "cursor"]))
+            }
+        }
+    };
+    let begin_so = others.iter().filter(|other| other.starts_with(value.as_str())).count();
+    let prefix = (begin_so > 1).then(|| Match::Prefix(value.clone()));
+    Hint {
+        text: format!(
+            "No record of this time range has {} in {}.",
+            shown(value),
+            shown(&grammar::print_name(field))
+        ),
+        instead: prefix.into_iter().chain(others.iter().cloned().map(Match::Exact)).map(instead).collect(),
+    }
+}
+
 /// A search that differs in one test, and what it asks for instead.
 fn link(view: &View, q: &Expr, test: &Test, other: &Expr) -> (String, String) {
     (shown(&grammar::print(other)), view.links().with_line(&replaced(q, test, other), &["cursor"]))
@@ -88,14 +131,13 @@ fn link(view: &View, q: &Expr, test: &Test, other: &Expr) -> (String, String) {
 /// The names that are nearest, as a query line has them: the same in another case, the same below other fields, or a slip or two away.
 fn similar(path: &str, known: &[&str]) -> Vec<String> {
     let asked = path.to_lowercase();
-    let slips = if asked.chars().count() < 5 { 1 } else { 2 };
     let distance = |name: &str| {
         let name = name.to_lowercase();
         let last = name.rsplit('.').next().unwrap_or(&name);
         match () {
             () if name == asked => Some(0),
             () if last == asked || asked.rsplit('.').next() == Some(name.as_str()) => Some(1),
-            () => Some(strsim::osa_distance(&name, &asked)).filter(|distance| *distance <= slips),
+            () => slips(&asked, &name),
         }
     };
     let own = FIELDS.iter().map(|(name, _)| (distance(name), (*name).to_owned()));
@@ -130,7 +172,7 @@ fn replaced(expr: &Expr, test: &Test, other: &Expr) -> Expr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{pages::when::Zone, record::Timestamp, search::params};
+    use crate::{pages::when::Zone, search::params};
 
     fn hints_of(params: &str, nothing: &Nothing) -> Vec<Hint> {
         let pairs = params::decode(params).unwrap();
@@ -179,20 +221,57 @@ mod tests {
             ..Nothing::default()
         };
         let hints = hints_of("q=bdec2038+level:info&from=15m", &nothing);
-        let shown: Vec<(&str, &str)> =
-            hints.iter().map(|hint| (hint.text.as_str(), hint.instead[0].1.as_str())).collect();
+        let shown: Vec<(&str, Vec<&str>)> = hints
+            .iter()
+            .map(|hint| (hint.text.as_str(), hint.instead.iter().map(|(_, href)| href.as_str()).collect()))
+            .collect();
         assert_eq!(
             shown,
             [
                 (
                     "bdec2038 is a traceId; words are looked for in messages.",
-                    "/?from=15m&q=traceId%3Abdec2038+level%3Ainfo"
+                    vec!["/?from=15m&q=traceId%3Abdec2038+level%3Ainfo"]
                 ),
                 (
                     "The newest record that matches is of 2026-01-02 03:04:05.000000.",
-                    "/?q=bdec2038+level%3Ainfo"
+                    vec![
+                        "/?from=2026-01-02T02%3A04%3A05Z&to=2026-01-02T03%3A04%3A05.000001Z&q=bdec2038+level%3Ainfo",
+                        "/?q=bdec2038+level%3Ainfo"
+                    ]
                 ),
             ]
         );
+    }
+
+    #[test]
+    fn a_value_leads_to_those_that_are_there() {
+        let value = |field: Field, value: &str, others: &[&str]| NoValue {
+            field,
+            value: value.to_owned(),
+            others: others.iter().map(|other| (*other).to_owned()).collect(),
+        };
+        for (params, value, lines) in [
+            (
+                "q=resourceId:api+error",
+                value(Field::ResourceId, "api", &["api-1", "api 2", "x-api"]),
+                &[
+                    "resourceId:api* error",
+                    "resourceId:api-1 error",
+                    "resourceId:\"api 2\" error",
+                    "resourceId:x-api error",
+                ][..],
+            ),
+            ("q=a+commit:X", value(Field::Commit, "X", &["x"]), &["a commit:x"]),
+            ("q=a&commit=X", value(Field::Commit, "X", &["x"]), &["a commit:x"]),
+            ("q=a&metadata.Host=X", value(Field::Metadata("Host".to_owned()), "X", &["x"]), &["a Host:x"]),
+            ("q=path:7", value(Field::Metadata("path".to_owned()), "7", &[]), &[]),
+        ] {
+            let hints = hints_of(params, &Nothing { values: vec![value], ..Nothing::default() });
+            assert_eq!(hints.len(), 1, "{params}");
+            assert!(hints[0].text.starts_with("No record of this time range has "), "{}", hints[0].text);
+            let found: Vec<String> = hints[0].instead.iter().map(|(_, href)| line(href)).collect();
+            assert_eq!(found, lines, "{params}");
+            assert!(hints[0].instead.iter().all(|(_, href)| !href.contains("=X")), "{params}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Searches by typing and by clicking.
 
+use std::collections::BTreeSet;
+
 use super::{act, filled};
 use crate::harness::browser::{Browser, Scripts};
 
@@ -159,13 +161,36 @@ async fn slips(scripts: Scripts) {
     // Another time has some.
     browser.goto(&format!("{}/?q=timeout&from=15m", app.url)).await;
     let meant = browser.texts(".meant").await;
-    assert_eq!(meant, ["The newest record that matches is of 2026-01-02 03:01:58.000118. Instead: All time"]);
-    browser.click(".meant a").await;
+    let newest = "The newest record that matches is of 2026-01-02 03:01:58.000118.";
+    assert_eq!(meant, [format!("{newest} Instead: The hour before All time")]);
+    browser.click(".meant a:last-of-type").await;
     browser.arrives("/?q=timeout").await;
-    // It is there, with another value.
-    browser.goto(&format!("{}/?q=path%3A%2Forders", app.url)).await;
+    browser.goto(&format!("{}/?q=timeout&from=15m", app.url)).await;
+    browser.click(".meant a").await;
+    browser
+        .arrives("/?from=2026-01-02T02%3A01%3A58.000118Z&to=2026-01-02T03%3A01%3A58.000119Z&q=timeout")
+        .await;
+    assert_eq!(browser.texts("#total").await, ["60 records"]);
+    // It is there, with other values: near ones are offered.
+    browser.goto(&format!("{}/?q=timeout+path%3A%2Forders", app.url)).await;
     assert_eq!(browser.texts(".state h2").await, ["No record matches"]);
-    assert_eq!(browser.count(".meant").await, 0);
+    assert_eq!(browser.texts(".meant").await, ["No record of this time range has /orders in path."]);
+    browser.goto(&format!("{}/?q=timeout+resourceId%3Aapi&column=commit", app.url)).await;
+    let meant = browser.texts(".meant a").await;
+    assert_eq!(meant[0], "resourceId:api*");
+    let names: BTreeSet<&str> = meant[1..].iter().map(String::as_str).collect();
+    assert_eq!(names.len(), 3, "{meant:?}");
+    assert!(names.iter().all(|name| name.starts_with("resourceId:api-")), "{meant:?}");
+    browser.click(".meant a").await;
+    browser.arrives("/?column=commit&q=timeout+resourceId%3Aapi*").await;
+    assert_eq!(browser.texts("#total").await, ["60 records"]);
+    // As a field of the form, in another case, beside a condition that holds.
+    browser.goto(&format!("{}/?q=traceId%3Atrace-1&commit=C0FFEE1", app.url)).await;
+    let no_value = "No record of this time range has C0FFEE1 in commit. Instead: commit:c0ffee1";
+    assert_eq!(browser.texts(".meant").await, [no_value]);
+    browser.click(".meant a").await;
+    browser.arrives("/?q=traceId%3Atrace-1+commit%3Ac0ffee1").await;
+    assert_eq!(browser.texts("#total").await, ["10 records"]);
     browser.close().await;
     app.finish().await;
 }
