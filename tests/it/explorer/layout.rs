@@ -8,6 +8,7 @@ use crate::harness::{
     app::NDJSON,
     browser::{Browser, Scripts},
     records::ndjson,
+    run::{eventually, seconds},
 };
 
 const OPEN_ALL: &str = "document.querySelectorAll('details').forEach(it => it.open = true)";
@@ -144,6 +145,35 @@ async fn colours_without_scripts() {
     browser.goto(&app.url).await;
     assert!(!browser.find(".theme").await.is_displayed().await.unwrap());
     assert!(browser.find("[popovertarget=help]").await.is_displayed().await.unwrap());
+    browser.close().await;
+    app.finish().await;
+}
+
+/// Times are the reader's: from the first page on, and after a journey.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_are_in_the_zone_of_the_reader() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    // East of Greenwich; west of it; where clocks show what UTC shows, and where they do without being it.
+    for (zone, newest) in [
+        ("Australia/Adelaide", "2026-01-02 13:31:59.000119"),
+        ("America/New_York", "2026-01-01 22:01:59.000119"),
+        ("UTC", "2026-01-02 03:01:59.000119"),
+        ("Africa/Abidjan", "2026-01-02 03:01:59.000119"),
+    ] {
+        browser.devtools("Emulation.setTimezoneOverride", json!({"timezoneId": zone})).await;
+        browser.goto(&format!("{}/?limit=1", app.url)).await;
+        eventually(&format!("times of {zone}"), seconds(20), async || {
+            // The page may just be asked for again.
+            let read = "const head = document.querySelector('.head span'), time = document.querySelector('.row .time');
+                return head && time ? head.textContent + ' ' + time.textContent : ''";
+            let shown = browser.page.execute(read, vec![]).await.ok()?;
+            (shown == format!("Time ({zone}) {newest}")).then_some(())
+        })
+        .await;
+        let cookie = browser.script("return document.cookie").await;
+        assert!(cookie.as_str().unwrap().contains(&format!("tz={zone}")), "{zone}: {cookie}");
+    }
     browser.close().await;
     app.finish().await;
 }
