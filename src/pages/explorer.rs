@@ -143,8 +143,8 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
 async fn hints_for(view: &View, pairs: &[(String, String)], exploration: &mut Exploration) -> Vec<Hint> {
     let why = async {
         let nothing = exploration.why_nothing().await?;
-        let has_all = nothing.absent.is_empty();
-        let keys = if has_all { Arc::default() } else { exploration.known_keys().await? };
+        let needs_names = hints::needs_names(view, &nothing);
+        let keys = if needs_names { exploration.known_keys().await? } else { Arc::default() };
         Ok::<_, SearchError>((nothing, keys))
     };
     let (nothing, keys) = why.await.unwrap_or_else(|error| {

@@ -23,6 +23,8 @@ const TEXTS_MAX: usize = 2;
 /// Values that are looked for, and others that are told for each.
 const VALUES_MAX: usize = 2;
 const OTHERS_MAX: usize = 3;
+/// Longer texts are not looked through for slips of the hand.
+const SLIPS_CHARS_MAX: usize = 40;
 /// How long all of it may take. A value that is nowhere is ruled out by the index, one that is there by the newest record that has it.
 const BUDGET: Duration = Duration::from_millis(100);
 
@@ -172,8 +174,11 @@ fn near(value: &str, known: &[String]) -> Vec<String> {
 
 /// How many slips of the hand lie between two names, if it is a few only: one in a short name, two in a longer one.
 pub fn slips(asked: &str, known: &str) -> Option<usize> {
-    let max = if asked.chars().count() < 5 { 1 } else { 2 };
-    Some(strsim::osa_distance(known, asked)).filter(|slips| *slips <= max)
+    let (asked_chars, known_chars) = (asked.chars().count(), known.chars().count());
+    let max = if asked_chars < 5 { 1 } else { 2 };
+    // It takes as long as the one is long times the other.
+    let is_short = asked_chars <= SLIPS_CHARS_MAX && known_chars.abs_diff(asked_chars) <= max;
+    is_short.then(|| strsim::osa_distance(known, asked)).filter(|slips| *slips <= max)
 }
 
 /// Fields whose values are pasted without their name.
@@ -257,8 +262,10 @@ mod tests {
     fn values_that_are_near() {
         let known = ["checkout-12", "CHECKOUT", "a-checkout", "chekcout", "cart", "db", "checkout-12"];
         let known: Vec<String> = known.map(str::to_owned).to_vec();
+        let long = "x".repeat(1 << 20);
         for (value, nearest) in [
-            ("checkout", &["CHECKOUT", "checkout-12", "a-checkout"][..]),
+            (long.as_str(), &[][..]),
+            ("checkout", &["CHECKOUT", "checkout-12", "a-checkout"]),
             ("Checkout", &["CHECKOUT", "checkout-12", "a-checkout"]),
             ("chekcou", &["chekcout"]),
             ("chckout", &["CHECKOUT", "chekcout"]),

@@ -4,7 +4,7 @@
 use super::view::View;
 use crate::{
     pages::{
-        links::{is, name},
+        links::{self, is, name},
         text::shown,
         when::{Form, show},
     },
@@ -36,6 +36,7 @@ pub fn hints(view: &View, typed: &str, nothing: &Nothing, known: &[&str]) -> Vec
     let is_unknown = |path: &&String| !known.contains(&path.as_str());
     let absent = nothing.absent.iter().filter(is_unknown).map(|path| absent(view, typed, path, known));
     let fields = nothing.fields.iter().filter_map(|(text, field)| of_field(view, text, field));
+    let pair = of_pair(view, known);
     let values = nothing.values.iter().map(|value| of_value(view, value));
     let newest = nothing.newest.map(|newest| {
         let links = view.links();
@@ -51,7 +52,13 @@ pub fn hints(view: &View, typed: &str, nothing: &Nothing, known: &[&str]) -> Vec
             ],
         }
     });
-    absent.chain(fields).chain(values).chain(newest).collect()
+    absent.chain(fields).chain(pair).chain(values).chain(newest).collect()
+}
+
+/// Whether [`hints`] can say more with the names that there are.
+pub fn needs_names(view: &View, nothing: &Nothing) -> bool {
+    let q = view.query.filter.q.as_ref();
+    !nothing.absent.is_empty() || q.is_some_and(|q| test_of(q, &|test| pair(test).is_some()).is_some())
 }
 
 /// No record has the field.
@@ -93,6 +100,34 @@ fn of_field(view: &View, text: &str, field: &Field) -> Option<Hint> {
     Some(Hint {
         text: format!("{} is a {name}; words are looked for in messages.", shown(text)),
         instead: vec![link(view, q, test, &is)],
+    })
+}
+
+/// A text that is written as senders write a field with its value.
+fn pair(test: &Test) -> Option<(&str, &str)> {
+    match test {
+        Test::Contains(text) => text.split_once('=').filter(|(_, value)| !value.is_empty()),
+        _ => None,
+    }
+}
+
+/// The field and the value of such a text, if there is such a field.
+fn field_of<'a>(test: &'a Test, known: &[&str]) -> Option<(Field, &'a str)> {
+    let (name, value) = pair(test)?;
+    let field = links::field(name)?;
+    let is_known = !matches!(&field, Field::Metadata(path) if !known.contains(&path.as_str()));
+    is_known.then_some((field, value))
+}
+
+/// A text begins with the name of a field.
+fn of_pair(view: &View, known: &[&str]) -> Option<Hint> {
+    let q = view.query.filter.q.as_ref()?;
+    let test = test_of(q, &|test| field_of(test, known).is_some())?;
+    let (field, value) = field_of(test, known)?;
+    let name = shown(&grammar::print_name(&field));
+    Some(Hint {
+        text: format!("{name} is a field; words are looked for in messages."),
+        instead: vec![link(view, q, test, &is(&field, value))],
     })
 }
 
@@ -241,6 +276,23 @@ mod tests {
                 ),
             ]
         );
+    }
+
+    #[test]
+    fn a_pair_leads_to_its_field() {
+        for (typed, instead) in [
+            ("user.id=x", &["user.id:x"][..]),
+            ("a path=/b \"x y\"", &["a path:/b \"x y\""]),
+            ("unknown=x", &[]),
+            ("-path=x", &[]),
+            ("path=", &[]),
+        ] {
+            let params = params::encode([("q", typed)]);
+            let hints = hints_of(&params[1..], &Nothing::default());
+            let found: Vec<String> =
+                hints.iter().flat_map(|hint| &hint.instead).map(|(_, href)| line(href)).collect();
+            assert_eq!(found, instead, "{typed}");
+        }
     }
 
     #[test]

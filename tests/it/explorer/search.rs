@@ -184,6 +184,13 @@ async fn slips(scripts: Scripts) {
     browser.click(".meant a").await;
     browser.arrives("/?column=commit&q=timeout+resourceId%3Aapi*").await;
     assert_eq!(browser.texts("#total").await, ["60 records"]);
+    // As senders write it, it is a word.
+    browser.goto(&format!("{}/?q=timeout+path%3D%2Fpay", app.url)).await;
+    let is_field = "path is a field; words are looked for in messages. Instead: path:/pay";
+    assert_eq!(browser.texts(".meant").await, [is_field]);
+    browser.click(".meant a").await;
+    browser.arrives("/?q=timeout+path%3A%2Fpay").await;
+    assert_eq!(browser.texts("#total").await, ["60 records"]);
     // As a field of the form, in another case, beside a condition that holds.
     browser.goto(&format!("{}/?q=traceId%3Atrace-1&commit=C0FFEE1", app.url)).await;
     let no_value = "No record of this time range has C0FFEE1 in commit. Instead: commit:c0ffee1";
