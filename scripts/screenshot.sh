@@ -73,7 +73,7 @@ take screenshot.png "$story"
 take screens/expanded.png "/?from=3h&q=level%3Aerror+resourceId%3Apayment" "document.querySelector('.row details').open = true; document.querySelector('.row').scrollIntoView({block: 'center'})"
 take screens/trace.png "/traces/$trace"
 take screens/context.png "/logs/$record/context"
-take screens/empty.png "/?from=3h&q=level%3Afatal+resourceId%3Amailer"
+take screens/empty.png "/?from=3h&q=level%3Afatal+resourceId%3Amail"
 take screens/error.png "/?from=3h&q=timeout+%28level%3Abanana+or+status%3E500%29"
 colours dark
 take screens/dark.png "$story"

@@ -150,7 +150,7 @@ fn of_value(view: &View, NoValue { field, value, others }: &NoValue) -> Hint {
     let prefix = (begin_so > 1).then(|| Match::Prefix(value.clone()));
     Hint {
         text: format!(
-            "No record of this time range has {} in {}.",
+            "No record of this time range has {} as its {}.",
             shown(value),
             shown(&grammar::print_name(field))
         ),

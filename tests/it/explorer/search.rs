@@ -174,7 +174,7 @@ async fn slips(scripts: Scripts) {
     // It is there, with other values: near ones are offered.
     browser.goto(&format!("{}/?q=timeout+path%3A%2Forders", app.url)).await;
     assert_eq!(browser.texts(".state h2").await, ["No record matches"]);
-    assert_eq!(browser.texts(".meant").await, ["No record of this time range has /orders in path."]);
+    assert_eq!(browser.texts(".meant").await, ["No record of this time range has /orders as its path."]);
     browser.goto(&format!("{}/?q=timeout+resourceId%3Aapi&column=commit", app.url)).await;
     let meant = browser.texts(".meant a").await;
     assert_eq!(meant[0], "resourceId:api*");
@@ -193,7 +193,7 @@ async fn slips(scripts: Scripts) {
     assert_eq!(browser.texts("#total").await, ["60 records"]);
     // As a field of the form, in another case, beside a condition that holds.
     browser.goto(&format!("{}/?q=traceId%3Atrace-1&commit=C0FFEE1", app.url)).await;
-    let no_value = "No record of this time range has C0FFEE1 in commit. Instead: commit:c0ffee1";
+    let no_value = "No record of this time range has C0FFEE1 as its commit. Instead: commit:c0ffee1";
     assert_eq!(browser.texts(".meant").await, [no_value]);
     browser.click(".meant a").await;
     browser.arrives("/?q=traceId%3Atrace-1+commit%3Ac0ffee1").await;
