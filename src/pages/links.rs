@@ -116,6 +116,13 @@ impl Links {
         self.page(&self.others_than(name, value), q)
     }
 
+    /// The same, without the parameters of these names.
+    pub fn with_line_and_without(&self, q: &Expr, (name, value): (&str, &str), without: &[&str]) -> String {
+        let mut params = self.others_than(name, value);
+        params.retain(|(name, _)| !without.contains(&name.as_str()));
+        self.page(&params, q)
+    }
+
     /// The address with one condition more, and without its opposite.
     pub fn only(&self, condition: &Expr) -> String {
         let opposite = negated(condition);

@@ -74,7 +74,10 @@ fn take(pairs: &mut Vec<(String, String)>) -> Result<bool, Fault> {
         [] => Ok(false),
         [value] if value.is_empty() || value == "0" => Ok(false),
         [value] if value == "1" => Ok(true),
-        [_] => Err(Fault::new("explain", "1 or 0 is needed")),
+        [value] => {
+            let seen: String = value.chars().take(40).collect();
+            Err(Fault::new("explain", format!("1 or 0 is needed, got `{seen}`")))
+        }
         _ => Err(Fault::new("explain", "may be given once")),
     }
 }

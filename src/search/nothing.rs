@@ -26,19 +26,30 @@ const OTHERS_MAX: usize = 3;
 /// Longer texts are not looked through for slips of the hand.
 const SLIPS_CHARS_MAX: usize = 40;
 /// How long all of it may take. A value that is nowhere is ruled out by the index, one that is there by the newest record that has it.
-const BUDGET: Duration = Duration::from_millis(100);
+const BUDGET: Duration = Duration::from_millis(200);
 
 /// What is certain.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Nothing {
     /// Paths of metadata that the search asks for and in which no record of its time range has a value.
     pub absent: Vec<String>,
+    /// Those of them that stand in messages, with their value, as they were typed.
+    pub typed: Vec<String>,
     /// Texts that are in no message as the search wants it, but are the whole of a field.
-    pub fields: Vec<(String, Field)>,
+    pub ids: Vec<Id>,
     /// Values that no record of its time range has in a field that has others.
     pub values: Vec<NoValue>,
     /// The newest hit of another time.
     pub newest: Option<Timestamp>,
+}
+
+/// A text that is the value of a field.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Id {
+    pub text: String,
+    pub field: Field,
+    /// Whether a record of the time range has it, or one of another time.
+    pub is_of_range: bool,
 }
 
 /// A value that is not there.
@@ -48,6 +59,8 @@ pub struct NoValue {
     pub value: String,
     /// The nearest ones that are there.
     pub others: Vec<String>,
+    /// Whether records of the time range have those, or only records of another time.
+    pub is_of_range: bool,
 }
 
 /// A search for what may be there instead.
@@ -73,14 +86,24 @@ pub(super) async fn why(
         let exists = Expr::is(Field::Metadata(path.clone()), vec![Match::Prefix(String::new())]);
         if why.newest(why.within(exists)).await?.is_some_and(|newest| newest.is_none()) {
             nothing.absent.push(path.clone());
+            if why.is_typed(&expr, path).await? {
+                nothing.typed.push(path.clone());
+            }
         }
     }
+    let Filter { from, to, .. } = query.filter;
+    let has_range = from.is_some() || to.is_some();
     for text in wanted(&expr, &text_of).into_iter().take(TEXTS_MAX) {
         let is = |field: &Field| Expr::is(field.clone(), vec![Match::Exact(text.clone())]);
-        let any = why.within(Expr::any(ID_FIELDS.iter().map(is)));
-        if let Some(Some(row)) = why.newest(any).await? {
+        let any = Expr::any(ID_FIELDS.iter().map(is));
+        let (mut is_of_range, mut row) = (true, why.newest(why.within(any.clone())).await?);
+        if has_range && row.as_ref().is_some_and(Option::is_none) {
+            (is_of_range, row) = (false, why.newest(ever(any)).await?);
+        }
+        if let Some(Some(row)) = row {
             let field = ID_FIELDS.iter().find(|field| value(&row, field) == Some(text));
-            nothing.fields.extend(field.map(|field| (text.clone(), field.clone())));
+            let id = |field: &Field| Id { text: text.clone(), field: field.clone(), is_of_range };
+            nothing.ids.extend(field.map(id));
         }
     }
     let is_there = |(field, _): &(&Field, &String)| match field {
@@ -90,12 +113,16 @@ pub(super) async fn why(
     for (field, value) in wanted(&expr, &value_of).into_iter().filter(is_there).take(VALUES_MAX) {
         let is = Expr::is(field.clone(), vec![Match::Exact(value.clone())]);
         if why.newest(why.within(is)).await?.is_some_and(|newest| newest.is_none()) {
-            let others = near(value, &why.values(field, value).await?);
-            nothing.values.push(NoValue { field: field.clone(), value: value.clone(), others });
+            let (mut is_of_range, mut others) = (true, near(value, &why.values(field, value, query).await?));
+            if has_range && others.is_empty() {
+                let filter = Filter { from: None, to: None, ..query.filter.clone() };
+                let always = Query { filter, ..query.clone() };
+                (is_of_range, others) = (false, near(value, &why.values(field, value, &always).await?));
+            }
+            nothing.values.push(NoValue { field: field.clone(), value: value.clone(), others, is_of_range });
         }
     }
-    let Filter { from, to, .. } = query.filter;
-    if from.is_some() || to.is_some() {
+    if has_range {
         let filter = Filter { from: None, to: None, ..query.filter.clone() };
         let newest = why.newest(filter).await?.flatten();
         nothing.newest = newest.map(|row| row.timestamp);
@@ -128,18 +155,37 @@ impl Why<'_> {
         }
     }
 
-    /// Values of a field in this time range, as far as they can be counted by then.
-    async fn values(&mut self, field: &Field, value: &str) -> Result<Vec<String>, SearchError> {
+    /// Whether a message of the time range holds the path with the value that is asked for, as a line of a program may.
+    async fn is_typed(&mut self, expr: &Expr, path: &str) -> Result<bool, SearchError> {
+        let values = wanted(expr, &value_of).into_iter();
+        let of_path = values.filter(|(field, _)| matches!(field, Field::Metadata(of) if of == path));
+        let texts = of_path.flat_map(|(_, value)| [format!("{path}:{value}"), format!("{path}={value}")]);
+        let texts = Expr::any(texts.map(|text| Expr::Test(Test::Contains(text))));
+        Ok(matches!(self.newest(self.within(texts)).await?, Some(Some(_))))
+    }
+
+    /// Values of a field in the time range of `window`, as far as they can be counted by then.
+    async fn values(
+        &mut self,
+        field: &Field,
+        value: &str,
+        window: &Query,
+    ) -> Result<Vec<String>, SearchError> {
         let budget = self.due.saturating_duration_since(Instant::now()) / 2;
         let deadline = std::mem::replace(&mut self.session.deadline, self.due);
         let values =
-            values_around(self.state, self.session, self.snapshot, self.query, (field, value), budget).await;
+            values_around(self.state, self.session, self.snapshot, window, (field, value), budget).await;
         self.session.deadline = deadline;
         match values {
             Err(SearchError::TooSlow { .. }) => Ok(Vec::new()),
             values => values,
         }
     }
+}
+
+/// The same condition at any time.
+fn ever(q: Expr) -> Filter {
+    Filter { q: Some(q), ..Filter::default() }
 }
 
 /// The nearest values: the same in another case, those that begin with it, those that hold it, and those a slip or two away.
@@ -172,12 +218,14 @@ fn near(value: &str, known: &[String]) -> Vec<String> {
     nearest
 }
 
-/// How many slips of the hand lie between two names, if it is a few only: one in a short name, two in a longer one.
+/// How many slips of the hand lie between two names, if it is a few only: one in a short name, behind its first letter, two in a longer one.
 pub fn slips(asked: &str, known: &str) -> Option<usize> {
     let (asked_chars, known_chars) = (asked.chars().count(), known.chars().count());
     let max = if asked_chars < 5 { 1 } else { 2 };
     // It takes as long as the one is long times the other.
     let is_short = asked_chars <= SLIPS_CHARS_MAX && known_chars.abs_diff(asked_chars) <= max;
+    // Another hundred is another kind of status.
+    let is_short = is_short && (max > 1 || asked.chars().next() == known.chars().next());
     is_short.then(|| strsim::osa_distance(known, asked)).filter(|slips| *slips <= max)
 }
 
@@ -270,6 +318,7 @@ mod tests {
             ("chekcou", &["chekcout"]),
             ("chckout", &["CHECKOUT", "chekcout"]),
             ("cat", &["cart"]),
+            ("bart", &[]),
             ("cxyt", &[]),
             ("", &["checkout-12", "CHECKOUT", "a-checkout"]),
         ] {

@@ -197,8 +197,10 @@ fn read_level(value: &str) -> Result<Level, Fault> {
 }
 
 fn read_id(name: &str, value: &str) -> Result<Match, Fault> {
-    // One more byte for a trailing star, two for an escaped one.
-    limited(name, value, ID_BYTES_MAX + 2).map(Match::parse)
+    let id = Match::parse(value);
+    let (Match::Exact(text) | Match::Prefix(text)) = &id;
+    limited(name, text, ID_BYTES_MAX)?;
+    Ok(id)
 }
 
 fn read_metadata(name: &str, path: &str, value: &str) -> Result<(String, Match), Fault> {
@@ -250,8 +252,10 @@ fn read_budget(value: &str) -> Result<Duration, Fault> {
 }
 
 fn read_cursor(value: &str) -> Result<Cursor, Fault> {
-    Cursor::parse(value)
-        .ok_or_else(|| Fault::new("cursor", "is not one of ours; start again from the first page"))
+    Cursor::parse(value).ok_or_else(|| {
+        let seen: String = value.chars().take(40).collect();
+        Fault::new("cursor", format!("`{seen}` is not one of ours; start again from the first page"))
+    })
 }
 
 fn read_as_of(value: &str) -> Result<AsOf, Fault> {

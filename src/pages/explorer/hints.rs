@@ -5,24 +5,26 @@ use super::view::View;
 use crate::{
     pages::{
         links::{self, is, name},
-        text::shown,
+        text::shown_name,
         when::{Form, show},
     },
     record::Timestamp,
     search::{
         complete::items::FIELDS,
         cursor::MICROS_MIN,
-        expr::{Expr, Field, Test, negated},
+        expr::{Expr, Field, Test},
         filter::Match,
         grammar,
-        nothing::{NoValue, Nothing, slips},
+        nothing::{Id, NoValue, Nothing, slips},
     },
 };
 
 /// Other names that are offered for one.
 const NAMES_MAX: usize = 3;
-/// What is shown before a hit of another time.
+/// What is shown before a hit of another time, an hour.
 const BEFORE_MICROS: i64 = 3_600_000_000;
+/// Of a value in a sentence.
+const LETTERS_MAX: usize = 100;
 
 pub struct Hint {
     pub text: String,
@@ -34,8 +36,11 @@ pub struct Hint {
 pub fn hints(view: &View, typed: &str, nothing: &Nothing, known: &[&str]) -> Vec<Hint> {
     // What holds nothing but null, or is read in another way than it is counted, is a field all the same.
     let is_unknown = |path: &&String| !known.contains(&path.as_str());
-    let absent = nothing.absent.iter().filter(is_unknown).map(|path| absent(view, typed, path, known));
-    let fields = nothing.fields.iter().filter_map(|(text, field)| of_field(view, text, field));
+    let absent = nothing.absent.iter().filter(is_unknown).map(|path| {
+        let typed = Some(typed).filter(|_| nothing.typed.contains(path));
+        absent(view, typed, path, known)
+    });
+    let ids = nothing.ids.iter().filter_map(|id| of_id(view, id));
     let pair = of_pair(view, known);
     let values = nothing.values.iter().map(|value| of_value(view, value));
     let newest = nothing.newest.map(|newest| {
@@ -47,12 +52,12 @@ pub fn hints(view: &View, typed: &str, nothing: &Nothing, known: &[&str]) -> Vec
         Hint {
             text: format!("The newest record that matches is of {}.", show(newest, view.zone, Form::Full)),
             instead: vec![
-                ("The hour before".to_owned(), then),
+                ("The hour up to it".to_owned(), then),
                 ("All time".to_owned(), links.with_range(None, None)),
             ],
         }
     });
-    absent.chain(fields).chain(pair).chain(values).chain(newest).collect()
+    absent.chain(ids).chain(pair).chain(values).chain(newest).collect()
 }
 
 /// Whether [`hints`] can say more with the names that there are.
@@ -61,52 +66,53 @@ pub fn needs_names(view: &View, nothing: &Nothing) -> bool {
     !nothing.absent.is_empty() || q.is_some_and(|q| test_of(q, &|test| pair(test).is_some()).is_some())
 }
 
-/// No record has the field.
-fn absent(view: &View, typed: &str, path: &str, known: &[&str]) -> Hint {
+/// No record has the field. `typed` is the query line, if messages have the field as it stands there.
+fn absent(view: &View, typed: Option<&str>, path: &str, known: &[&str]) -> Hint {
     let name = grammar::print_name(&Field::Metadata(path.to_owned()));
     let is_it = |test: &Test| match test {
         Test::Is(Field::Metadata(of), _) | Test::Compare { path: of, .. } => of == path,
         _ => false,
     };
-    let instead = |q: &Expr, test: &Test| {
+    let others = |test: &Test| {
         let text = grammar::print(&Expr::Test(test.clone()));
         let rest = text.strip_prefix(&name).unwrap_or("");
         let named = similar(path, known);
         let mut others: Vec<Expr> =
             named.iter().filter_map(|other| grammar::parse(&format!("{other}{rest}")).ok()).collect();
-        if let Test::Is(_, values) = test
+        if let (Test::Is(_, values), Some(typed)) = (test, typed)
             && let [Match::Exact(value)] = values.as_slice()
         {
             // As it was typed: `a=5` is a comparison too.
             let sign = if typed.contains(&format!("{path}={value}")) { '=' } else { ':' };
             others.push(Expr::Test(Test::Contains(format!("{path}{sign}{value}"))));
         }
-        others.iter().map(|other| link(view, q, test, other)).collect()
+        others
     };
-    let q = view.query.filter.q.as_ref();
-    let found = q.and_then(|q| Some((q, test_of(q, &is_it)?)));
-    Hint {
-        text: format!("No record of this time range has a value in {}.", shown(&name)),
-        instead: found.map_or_else(Vec::new, |(q, test)| instead(q, test)),
-    }
+    let expr = view.query.filter.expr();
+    let instead = test_of(&expr, &is_it).map_or_else(Vec::new, |test| {
+        others(test).iter().filter_map(|other| instead(view, test, other, true)).collect()
+    });
+    Hint { text: format!("No record of this time range has a value in {}.", legible(&name)), instead }
 }
 
 /// A text is the value of a field.
-fn of_field(view: &View, text: &str, field: &Field) -> Option<Hint> {
-    let q = view.query.filter.q.as_ref()?;
-    let test = test_of(q, &|test| matches!(test, Test::Contains(of) if of == text))?;
-    let is = Expr::is(field.clone(), vec![Match::Exact(text.to_owned())]);
+fn of_id(view: &View, id: &Id) -> Option<Hint> {
+    let Id { text, field, is_of_range } = id;
     let name = grammar::print_name(field);
+    let when = if *is_of_range { "" } else { " of another time" };
+    let test = Test::Contains(text.clone());
     Some(Hint {
-        text: format!("{} is a {name}; words are looked for in messages.", shown(text)),
-        instead: vec![link(view, q, test, &is)],
+        text: format!("{} is a {name}{when}; words are looked for in messages.", legible(text)),
+        instead: vec![instead(view, &test, &is(field, text), *is_of_range)?],
     })
 }
 
 /// A text that is written as senders write a field with its value.
 fn pair(test: &Test) -> Option<(&str, &str)> {
     match test {
-        Test::Contains(text) => text.split_once('=').filter(|(_, value)| !value.is_empty()),
+        Test::Contains(text) => {
+            text.split_once('=').filter(|(_, value)| !value.is_empty() && !value.starts_with('='))
+        }
         _ => None,
     }
 }
@@ -124,43 +130,68 @@ fn of_pair(view: &View, known: &[&str]) -> Option<Hint> {
     let q = view.query.filter.q.as_ref()?;
     let test = test_of(q, &|test| field_of(test, known).is_some())?;
     let (field, value) = field_of(test, known)?;
-    let name = shown(&grammar::print_name(&field));
+    let name = legible(&grammar::print_name(&field));
+    // A word goes on behind its end.
+    let others = [Match::Exact(value.to_owned()), Match::Prefix(value.to_owned())];
+    let link = |other| instead(view, test, &Expr::is(field.clone(), vec![other]), true);
     Some(Hint {
         text: format!("{name} is a field; words are looked for in messages."),
-        instead: vec![link(view, q, test, &is(&field, value))],
+        instead: others.into_iter().filter_map(link).collect(),
     })
 }
 
 /// No record has the value in this field.
-fn of_value(view: &View, NoValue { field, value, others }: &NoValue) -> Hint {
-    let asked = is(field, value);
-    let instead = |other: Match| {
-        let is = Expr::is(field.clone(), vec![other]);
-        let q = view.query.filter.q.as_ref();
-        match q.and_then(|q| Some((q, test_of(q, &|test| Expr::Test(test.clone()) == asked)?))) {
-            Some((q, test)) => link(view, q, test, &is),
-            // It is a parameter of its own.
-            None => {
-                let q = Expr::all(q.cloned().into_iter().chain([is.clone()]));
-                (shown(&grammar::print(&is)), view.links().with_line(&q, &[name(field).as_str(), "cursor"]))
-            }
-        }
-    };
+fn of_value(view: &View, NoValue { field, value, others, is_of_range }: &NoValue) -> Hint {
+    let asked = Match::Exact(value.clone());
+    let test = Test::Is(field.clone(), vec![asked.clone()]);
     let begin_so = others.iter().filter(|other| other.starts_with(value.as_str())).count();
     let prefix = (begin_so > 1).then(|| Match::Prefix(value.clone()));
+    let others_of = prefix.into_iter().chain(others.iter().cloned().map(Match::Exact));
+    let link = |other| instead(view, &test, &Expr::is(field.clone(), vec![other]), *is_of_range);
+    let at_all = if *is_of_range || others.is_empty() {
+        ""
+    } else {
+        "; records of another time have something like it"
+    };
     Hint {
         text: format!(
-            "No record of this time range has {} as its {}.",
-            shown(value),
-            shown(&grammar::print_name(field))
+            "No record of this time range has {} as its {}{at_all}.",
+            legible(&grammar::print_value(&asked)),
+            legible(&grammar::print_name(field))
         ),
-        instead: prefix.into_iter().chain(others.iter().cloned().map(Match::Exact)).map(instead).collect(),
+        instead: others_of.filter_map(link).collect(),
     }
 }
 
-/// A search that differs in one test, and what it asks for instead.
-fn link(view: &View, q: &Expr, test: &Test, other: &Expr) -> (String, String) {
-    (shown(&grammar::print(other)), view.links().with_line(&replaced(q, test, other), &["cursor"]))
+/// A search that asks for something else in the place of a test, wherever that stands: what it says, and where it leads. None if a query
+/// line cannot say it.
+fn instead(view: &View, test: &Test, other: &Expr, is_of_range: bool) -> Option<(String, String)> {
+    let q = view.query.filter.q.as_ref();
+    let q = match q.filter(|q| test_of(q, &|known| known == test).is_some()) {
+        Some(q) => replaced(q, test, other),
+        None => Expr::all(q.cloned().into_iter().chain([other.clone()])),
+    };
+    grammar::parse(&grammar::print(&q)).ok()?;
+    let (name, value) = match test {
+        Test::Is(field, values) => match values.as_slice() {
+            [value] => (name(field), value.write()),
+            _ => Default::default(),
+        },
+        Test::Contains(text) => ("message".to_owned(), text.clone()),
+        _ => Default::default(),
+    };
+    let without: &[&str] = if is_of_range { &[] } else { &["from", "to"] };
+    let href = view.links().with_line_and_without(&q, (&name, &value), without);
+    Some((legible(&grammar::print(other)), href))
+}
+
+/// A text of any length as a sentence can have it, with colour codes, which are part of a value.
+fn legible(text: &str) -> String {
+    let text = shown_name(&text.replace('\u{1b}', "\u{241b}"));
+    match text.char_indices().nth(LETTERS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// The names that are nearest, as a query line has them: the same in another case, the same below other fields, or a slip or two away.
@@ -198,7 +229,8 @@ fn replaced(expr: &Expr, test: &Test, other: &Expr) -> Expr {
     match expr {
         Expr::All(parts) => Expr::all(parts.iter().map(|part| replaced(part, test, other))),
         Expr::Any(parts) => Expr::any(parts.iter().map(|part| replaced(part, test, other))),
-        Expr::Not(part) => negated(&replaced(part, test, other)),
+        // What was not looked for there is not replaced there.
+        Expr::Not(_) => expr.clone(),
         Expr::Test(known) if known == test => other.clone(),
         Expr::Test(_) => expr.clone(),
     }
@@ -233,7 +265,8 @@ mod tests {
             ("patch:/a*", "patch", &["path:/a*"]),
         ] {
             let params = params::encode([("q", typed)]);
-            let nothing = Nothing { absent: vec![path.to_owned()], ..Nothing::default() };
+            let absent = vec![path.to_owned()];
+            let nothing = Nothing { typed: absent.clone(), absent, ..Nothing::default() };
             let hints = hints_of(&params[1..], &nothing);
             assert_eq!(hints.len(), 1, "{typed}");
             assert_eq!(hints[0].text, format!("No record of this time range has a value in {path}."));
@@ -251,7 +284,7 @@ mod tests {
     #[test]
     fn an_id_leads_to_its_field_and_another_time_to_all() {
         let nothing = Nothing {
-            fields: vec![("bdec2038".to_owned(), Field::TraceId)],
+            ids: vec![Id { text: "bdec2038".to_owned(), field: Field::TraceId, is_of_range: true }],
             newest: Some(Timestamp::parse("2026-01-02T03:04:05Z").unwrap()),
             ..Nothing::default()
         };
@@ -279,10 +312,48 @@ mod tests {
     }
 
     #[test]
+    fn a_link_keeps_what_it_does_not_replace() {
+        let value = |value: &str, others: &[&str], is_of_range| NoValue {
+            field: Field::Metadata("Host".to_owned()),
+            value: value.to_owned(),
+            others: others.iter().map(|other| (*other).to_owned()).collect(),
+            is_of_range,
+        };
+        let href = |params: &str, value| {
+            let hints = hints_of(params, &Nothing { values: vec![value], ..Nothing::default() });
+            hints[0].instead.iter().map(|(_, href)| href.clone()).collect::<Vec<_>>()
+        };
+        // Another value of the same path.
+        let params = "q=x&metadata.Host=a&metadata.Host=b";
+        assert_eq!(href(params, value("b", &["b1"], true)), ["/?metadata.Host=a&q=x+Host%3Ab1"]);
+        // The time range, unless what is offered is of another.
+        let params = "q=Host:b&from=5m";
+        assert_eq!(href(params, value("b", &["b1"], true)), ["/?from=5m&q=Host%3Ab1"]);
+        assert_eq!(href(params, value("b", &["b1"], false)), ["/?q=Host%3Ab1"]);
+        // What no query line can say is not offered.
+        let params = format!("q={}&metadata.Host=b", vec!["t"; grammar::TERMS_MAX].join("+"));
+        assert!(href(&params, value("b", &["b1"], true)).is_empty());
+    }
+
+    #[test]
+    fn values_are_legible() {
+        assert_eq!(legible("\u{1b}[31mred\nx\u{202e}"), "\u{241b}[31mred\u{240a}x<U+202E>");
+        assert_eq!(legible(&"ä".repeat(200)), format!("{}…", "ä".repeat(LETTERS_MAX)));
+    }
+
+    #[test]
+    fn a_name_that_is_a_parameter_leads_to_what_was_meant() {
+        let nothing = Nothing { absent: vec!["host".to_owned()], ..Nothing::default() };
+        let hints = hints_of("q=x&metadata.host=a", &nothing);
+        assert_eq!(hints[0].instead, [("Host:a".to_owned(), "/?q=x+Host%3Aa".to_owned())]);
+    }
+
+    #[test]
     fn a_pair_leads_to_its_field() {
         for (typed, instead) in [
-            ("user.id=x", &["user.id:x"][..]),
-            ("a path=/b \"x y\"", &["a path:/b \"x y\""]),
+            ("user.id=x", &["user.id:x", "user.id:x*"][..]),
+            ("a path=/b \"x y\"", &["a path:/b \"x y\"", "a path:/b* \"x y\""]),
+            ("path==x", &[]),
             ("unknown=x", &[]),
             ("-path=x", &[]),
             ("path=", &[]),
@@ -301,6 +372,7 @@ mod tests {
             field,
             value: value.to_owned(),
             others: others.iter().map(|other| (*other).to_owned()).collect(),
+            is_of_range: true,
         };
         for (params, value, lines) in [
             (
@@ -316,6 +388,12 @@ mod tests {
             ("q=a+commit:X", value(Field::Commit, "X", &["x"]), &["a commit:x"]),
             ("q=a&commit=X", value(Field::Commit, "X", &["x"]), &["a commit:x"]),
             ("q=a&metadata.Host=X", value(Field::Metadata("Host".to_owned()), "X", &["x"]), &["a Host:x"]),
+            // In the line and as a parameter, and beside a part that is negated.
+            (
+                "q=commit:X+-(commit:X+b)&commit=X",
+                value(Field::Commit, "X", &["x"]),
+                &["commit:x -(commit:X b)"],
+            ),
             ("q=path:7", value(Field::Metadata("path".to_owned()), "7", &[]), &[]),
         ] {
             let hints = hints_of(params, &Nothing { values: vec![value], ..Nothing::default() });

@@ -107,18 +107,21 @@ impl Results {
             stats.took.as_millis(),
         );
         let onward = if stats.complete { None } else { next.clone().or_else(|| cursor(found.prev.clone())) };
-        let is_open = view.query.filter.expr() == Expr::everything()
-            && view.query.filter.from.is_none()
-            && view.query.filter.to.is_none();
-        let (empty_heading, empty_text) = match (stats.complete, is_open) {
-            (true, true) => {
+        let filters = view.query.filter.expr() != Expr::everything();
+        let has_range = view.query.filter.from.is_some() || view.query.filter.to.is_some();
+        let (empty_heading, empty_text) = match (stats.complete, filters, has_range) {
+            (true, false, false) => {
                 ("Nothing here yet", "POST records to /public/ingest and they appear here.".to_owned())
             }
-            (true, false) => (
+            (true, true, true) => (
                 "No record matches",
                 "The whole time range was searched. Remove a filter, or widen the range.".to_owned(),
             ),
-            (false, _) => (
+            (true, true, false) => {
+                ("No record matches", "All records were searched. Remove a filter.".to_owned())
+            }
+            (true, false, true) => ("No record is of this time", "Widen the range.".to_owned()),
+            (false, ..) => (
                 "Nothing found so far",
                 format!(
                     "The time budget was used up after {} rows{}. Go on from there, or narrow the time range.",

@@ -146,23 +146,41 @@ async fn slips(scripts: Scripts) {
     browser.arrives("/?q=timeout+level%3Aerror+user.id%3A4").await;
     assert_eq!(browser.texts("#total").await, ["4 records"]);
     // What was pasted is a text and not a field.
-    browser.goto(&format!("{}/?q=request%3A7", app.url)).await;
-    assert_eq!(browser.texts(".meant a").await, ["\"request:7\""]);
+    browser.goto(&format!("{}/?q=Pay.java%3A7", app.url)).await;
+    assert_eq!(browser.texts(".meant a").await, ["\"Pay.java:7\""]);
     browser.click(".meant a").await;
-    browser.arrives("/?q=%22request%3A7%22").await;
-    // As it was typed, and an id without its field's name.
-    browser.goto(&format!("{}/?q=request%3D7", app.url)).await;
-    assert_eq!(browser.texts(".meant a").await, ["\"request=7\""]);
+    browser.arrives("/?q=%22Pay.java%3A7%22").await;
+    assert_eq!(browser.texts("#total").await, ["6 records"]);
+    // No message has it either.
+    browser.goto(&format!("{}/?q=request%3A7", app.url)).await;
+    let no_field = "No record of this time range has a value in request.";
+    assert_eq!(browser.texts(".meant").await, [no_field]);
+    // An id without its field's name.
     browser.goto(&format!("{}/?q=trace-11&from=2026-01-02T03%3A00%3A00Z", app.url)).await;
     assert_eq!(browser.texts(".meant a").await, ["traceId:trace-11"], "no other time has one");
     browser.click(".meant a").await;
     browser.arrives("/?from=2026-01-02T03%3A00%3A00Z&q=traceId%3Atrace-11").await;
     assert_eq!(browser.texts("#total").await, ["10 records"]);
+    // An id, and a value, of another time.
+    browser.goto(&format!("{}/?q=trace-11&from=15m", app.url)).await;
+    let of_another = "trace-11 is a traceId of another time; words are looked for in messages.";
+    assert_eq!(browser.texts(".meant").await, [format!("{of_another} Instead: traceId:trace-11")]);
+    browser.click(".meant a").await;
+    browser.arrives("/?q=traceId%3Atrace-11").await;
+    browser.goto(&format!("{}/?q=commit%3AC0FFEE2&from=15m", app.url)).await;
+    let meant = browser.texts(".meant").await;
+    assert!(
+        meant[0].ends_with("; records of another time have something like it. Instead: commit:c0ffee2"),
+        "{meant:?}"
+    );
+    browser.click(".meant a").await;
+    browser.arrives("/?q=commit%3Ac0ffee2").await;
+    assert_eq!(browser.texts("#total").await, ["60 records"]);
     // Another time has some.
     browser.goto(&format!("{}/?q=timeout&from=15m", app.url)).await;
     let meant = browser.texts(".meant").await;
     let newest = "The newest record that matches is of 2026-01-02 03:01:58.000118.";
-    assert_eq!(meant, [format!("{newest} Instead: The hour before All time")]);
+    assert_eq!(meant, [format!("{newest} Instead: The hour up to it All time")]);
     browser.click(".meant a:last-of-type").await;
     browser.arrives("/?q=timeout").await;
     browser.goto(&format!("{}/?q=timeout&from=15m", app.url)).await;
@@ -186,7 +204,7 @@ async fn slips(scripts: Scripts) {
     assert_eq!(browser.texts("#total").await, ["60 records"]);
     // As senders write it, it is a word.
     browser.goto(&format!("{}/?q=timeout+path%3D%2Fpay", app.url)).await;
-    let is_field = "path is a field; words are looked for in messages. Instead: path:/pay";
+    let is_field = "path is a field; words are looked for in messages. Instead: path:/pay path:/pay*";
     assert_eq!(browser.texts(".meant").await, [is_field]);
     browser.click(".meant a").await;
     browser.arrives("/?q=timeout+path%3A%2Fpay").await;
