@@ -108,7 +108,7 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
             let is_nowhere = found.rows.is_empty() && found.stats.complete && view.query.cursor.is_none();
             let mut results = Results::new(&view, found, answer::is_partial(&request));
             if is_nowhere {
-                results.hints = hints_for(&view, pairs, &mut exploration).await;
+                results.hints = hints_for(&view, &mut exploration).await;
             }
             let page = ExplorerPage::new(form, Some(&view), Outcome::Results(Box::new(results)));
             if answer::is_partial(&request) {
@@ -140,7 +140,7 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
 }
 
 /// Why nothing was found, and what to ask for instead.
-async fn hints_for(view: &View, pairs: &[(String, String)], exploration: &mut Exploration) -> Vec<Hint> {
+async fn hints_for(view: &View, exploration: &mut Exploration) -> Vec<Hint> {
     let why = async {
         let nothing = exploration.why_nothing().await?;
         let needs_names = hints::needs_names(view, &nothing);
@@ -152,8 +152,7 @@ async fn hints_for(view: &View, pairs: &[(String, String)], exploration: &mut Ex
         Default::default()
     });
     let known: Vec<&str> = keys.counts.iter().map(|(path, _)| path.as_str()).collect();
-    let typed = pairs.iter().find(|(name, _)| name == "q").map_or("", |(_, typed)| typed.as_str());
-    hints::hints(view, typed, &nothing, &known)
+    hints::hints(view, &nothing, &known)
 }
 
 impl ExplorerPage {

@@ -111,13 +111,8 @@ impl Links {
         self.page(&params, q)
     }
 
-    /// The address with another query line and without this value of `name`.
-    pub fn with_line_and_without_value(&self, q: &Expr, name: &str, value: &str) -> String {
-        self.page(&self.others_than(name, value), q)
-    }
-
-    /// The same, without the parameters of these names.
-    pub fn with_line_and_without(&self, q: &Expr, (name, value): (&str, &str), without: &[&str]) -> String {
+    /// The address with another query line, without this value of `name`, and without the parameters of the other names.
+    pub fn with_line_instead(&self, q: &Expr, (name, value): (&str, &str), without: &[&str]) -> String {
         let mut params = self.others_than(name, value);
         params.retain(|(name, _)| !without.contains(&name.as_str()));
         self.page(&params, q)

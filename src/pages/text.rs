@@ -20,6 +20,14 @@ pub fn shown_name(name: &str) -> String {
     shown(name).replace('\n', "\u{240a}").replace('\t', "\u{2409}")
 }
 
+/// At most so many letters of what is shown.
+pub fn shortened(text: String, letters: usize) -> String {
+    match text.char_indices().nth(letters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// Appends what is shown of a token.
 pub fn write_shown(out: &mut String, token: Token<'_>) {
     match token {

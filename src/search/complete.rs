@@ -144,10 +144,14 @@ pub(super) async fn values_around(
 ) -> Result<Vec<String>, SearchError> {
     let facet = Facet::Field(field.clone());
     let mut known = Vec::new();
-    for beginning in [text, ""] {
-        let expr = Expr::is(field.clone(), vec![Match::Prefix(beginning.to_owned())]);
-        let values = values_in(state, session, snapshot, window, (&facet, &expr), budget / 2).await?;
-        known.extend(values.top.into_iter().map(|(value, _)| value));
+    let beginnings: &[&str] = if text.is_empty() { &[""] } else { &[text, ""] };
+    for beginning in beginnings {
+        let expr = Expr::is(field.clone(), vec![Match::Prefix((*beginning).to_owned())]);
+        match values_in(state, session, snapshot, window, (&facet, &expr), budget / 2).await {
+            Ok(values) => known.extend(values.top.into_iter().map(|(value, _)| value)),
+            Err(SearchError::TooSlow { .. }) => break,
+            Err(error) => return Err(error),
+        }
     }
     Ok(known)
 }

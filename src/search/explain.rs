@@ -75,7 +75,7 @@ fn take(pairs: &mut Vec<(String, String)>) -> Result<bool, Fault> {
         [value] if value.is_empty() || value == "0" => Ok(false),
         [value] if value == "1" => Ok(true),
         [value] => {
-            let seen: String = value.chars().take(40).collect();
+            let seen = params::seen(value);
             Err(Fault::new("explain", format!("1 or 0 is needed, got `{seen}`")))
         }
         _ => Err(Fault::new("explain", "may be given once")),

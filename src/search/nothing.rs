@@ -31,16 +31,23 @@ const BUDGET: Duration = Duration::from_millis(200);
 /// What is certain.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Nothing {
-    /// Paths of metadata that the search asks for and in which no record of its time range has a value.
-    pub absent: Vec<String>,
-    /// Those of them that stand in messages, with their value, as they were typed.
-    pub typed: Vec<String>,
+    /// Fields that the search asks for and that no record of its time range has.
+    pub absent: Vec<NoField>,
     /// Texts that are in no message as the search wants it, but are the whole of a field.
     pub ids: Vec<Id>,
-    /// Values that no record of its time range has in a field that has others.
+    /// Values that no record of its time range has in a field.
     pub values: Vec<NoValue>,
     /// The newest hit of another time.
     pub newest: Option<Timestamp>,
+}
+
+/// A field that is not there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoField {
+    /// Below `metadata`.
+    pub path: String,
+    /// What messages of the time range have instead: the path and the value as a program writes them, `path:value` or `path=value`.
+    pub texts: Vec<String>,
 }
 
 /// A text that is the value of a field.
@@ -79,16 +86,23 @@ pub(super) async fn why(
     snapshot: &Snapshot,
     query: &Query,
 ) -> Result<Nothing, SearchError> {
+    let due = Instant::now() + BUDGET;
+    // One row of another time may take as long as a search may.
+    let deadline = std::mem::replace(&mut session.deadline, due);
+    let nothing = find_out(&mut Why { state, session: &mut *session, snapshot, query, due }).await;
+    session.deadline = deadline;
+    nothing
+}
+
+async fn find_out(why: &mut Why<'_>) -> Result<Nothing, SearchError> {
+    let query = why.query;
     let expr = query.filter.expr();
-    let mut why = Why { state, session, snapshot, query, due: Instant::now() + BUDGET };
     let mut nothing = Nothing::default();
     for path in wanted(&expr, &path_of).into_iter().take(PATHS_MAX) {
         let exists = Expr::is(Field::Metadata(path.clone()), vec![Match::Prefix(String::new())]);
         if why.newest(why.within(exists)).await?.is_some_and(|newest| newest.is_none()) {
-            nothing.absent.push(path.clone());
-            if why.is_typed(&expr, path).await? {
-                nothing.typed.push(path.clone());
-            }
+            let texts = why.texts(&expr, path).await?;
+            nothing.absent.push(NoField { path: path.clone(), texts });
         }
     }
     let Filter { from, to, .. } = query.filter;
@@ -107,7 +121,7 @@ pub(super) async fn why(
         }
     }
     let is_there = |(field, _): &(&Field, &String)| match field {
-        Field::Metadata(path) => !nothing.absent.contains(path),
+        Field::Metadata(path) => nothing.absent.iter().all(|absent| absent.path != *path),
         _ => true,
     };
     for (field, value) in wanted(&expr, &value_of).into_iter().filter(is_there).take(VALUES_MAX) {
@@ -144,24 +158,28 @@ impl Why<'_> {
         }
         // A cursor would leave out what is before it.
         let query = Query { filter, limit: 1, cursor: None, budget: Some(BUDGET), ..self.query.clone() };
-        // One row of another time may take as long as a search may.
-        let deadline = std::mem::replace(&mut self.session.deadline, self.due);
-        let found = find_in(self.state, self.session, self.snapshot, &query, self.due).await;
-        self.session.deadline = deadline;
-        match found {
+        match find_in(self.state, self.session, self.snapshot, &query, self.due).await {
             Ok(Found { mut rows, stats, .. }) => Ok((stats.complete || !rows.is_empty()).then(|| rows.pop())),
             Err(SearchError::TooSlow { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Whether a message of the time range holds the path with the value that is asked for, as a line of a program may.
-    async fn is_typed(&mut self, expr: &Expr, path: &str) -> Result<bool, SearchError> {
+    /// The path with a value that is asked for, where a message of the time range has it as a program writes it.
+    async fn texts(&mut self, expr: &Expr, path: &str) -> Result<Vec<String>, SearchError> {
+        let mut texts = Vec::new();
         let values = wanted(expr, &value_of).into_iter();
-        let of_path = values.filter(|(field, _)| matches!(field, Field::Metadata(of) if of == path));
-        let texts = of_path.flat_map(|(_, value)| [format!("{path}:{value}"), format!("{path}={value}")]);
-        let texts = Expr::any(texts.map(|text| Expr::Test(Test::Contains(text))));
-        Ok(matches!(self.newest(self.within(texts)).await?, Some(Some(_))))
+        for (_, value) in
+            values.filter(|(field, _)| matches!(field, Field::Metadata(of) if of == path)).take(1)
+        {
+            for text in [format!("{path}:{value}"), format!("{path}={value}")] {
+                let contains = Expr::Test(Test::Contains(text.clone()));
+                if matches!(self.newest(self.within(contains)).await?, Some(Some(_))) {
+                    texts.push(text);
+                }
+            }
+        }
+        Ok(texts)
     }
 
     /// Values of a field in the time range of `window`, as far as they can be counted by then.
@@ -171,15 +189,8 @@ impl Why<'_> {
         value: &str,
         window: &Query,
     ) -> Result<Vec<String>, SearchError> {
-        let budget = self.due.saturating_duration_since(Instant::now()) / 2;
-        let deadline = std::mem::replace(&mut self.session.deadline, self.due);
-        let values =
-            values_around(self.state, self.session, self.snapshot, window, (field, value), budget).await;
-        self.session.deadline = deadline;
-        match values {
-            Err(SearchError::TooSlow { .. }) => Ok(Vec::new()),
-            values => values,
-        }
+        let budget = self.session.time_left() / 2;
+        values_around(self.state, self.session, self.snapshot, window, (field, value), budget).await
     }
 }
 

@@ -189,9 +189,14 @@ fn limited<'a>(name: &str, value: &'a str, bytes_max: usize) -> Result<&'a str, 
     Err(Fault::new(name, format!("at most {bytes_max} bytes, got {}", value.len())))
 }
 
+/// What was given, for the text of a fault: the beginning of it.
+pub fn seen(value: &str) -> String {
+    value.chars().take(40).collect()
+}
+
 fn read_level(value: &str) -> Result<Level, Fault> {
     Level::parse(value).ok_or_else(|| {
-        let seen: String = value.chars().take(40).collect();
+        let seen = seen(value);
         Fault::new("level", format!("{} is needed, got `{seen}`", Level::EXPECTED))
     })
 }
@@ -216,7 +221,7 @@ fn read_metadata(name: &str, path: &str, value: &str) -> Result<(String, Match),
 
 fn read_bound(name: &str, value: &str) -> Result<Bound, Fault> {
     Bound::parse(value.trim()).ok_or_else(|| {
-        let seen: String = value.chars().take(40).collect();
+        let seen = seen(value);
         Fault::new(
             name,
             format!(
@@ -230,7 +235,7 @@ fn read_limit(value: &str) -> Result<usize, Fault> {
     match value.parse() {
         Ok(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
         _ => {
-            let seen: String = value.chars().take(40).collect();
+            let seen = seen(value);
             Err(Fault::new("limit", format!("a whole number from 1 to {LIMIT_MAX} is needed, got `{seen}`")))
         }
     }
@@ -245,7 +250,7 @@ fn read_budget(value: &str) -> Result<Duration, Fault> {
     let millis = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
     millis.map(Duration::from_millis).filter(|budget| (BUDGET_MIN..=BUDGET_MAX).contains(budget)).ok_or_else(
         || {
-            let seen: String = value.chars().take(40).collect();
+            let seen = seen(value);
             Fault::new("budget", format!("a time from 1ms to 10s, like 250ms or 5s, is needed, got `{seen}`"))
         },
     )
@@ -253,14 +258,14 @@ fn read_budget(value: &str) -> Result<Duration, Fault> {
 
 fn read_cursor(value: &str) -> Result<Cursor, Fault> {
     Cursor::parse(value).ok_or_else(|| {
-        let seen: String = value.chars().take(40).collect();
+        let seen = seen(value);
         Fault::new("cursor", format!("`{seen}` is not one of ours; start again from the first page"))
     })
 }
 
 fn read_as_of(value: &str) -> Result<AsOf, Fault> {
     AsOf::parse(value).ok_or_else(|| {
-        let seen: String = value.chars().take(40).collect();
+        let seen = seen(value);
         Fault::new("asOf", format!("the `asOf` of an answer is needed, got `{seen}`"))
     })
 }

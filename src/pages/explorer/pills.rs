@@ -92,8 +92,8 @@ impl Pill {
             shown: shown(&text),
             is_on: false,
             is_negative: matches!(condition, Expr::Not(_)),
-            switch_href: links.with_line_and_without_value(&on, "off", &text),
-            invert_href: links.with_line_and_without_value(&inverted, "off", &text),
+            switch_href: links.with_line_instead(&on, ("off", &text), &[]),
+            invert_href: links.with_line_instead(&inverted, ("off", &text), &[]),
             remove_href: links.without_value("off", &text),
             hidden: {
                 let mut hidden = hidden(links, q, &[]);

@@ -1,6 +1,9 @@
 //! What a search filters, in words. In: the query string of a page. Out: its conditions, one each. Pure.
 
-use crate::{pages::text::shown, search::params};
+use crate::{
+    pages::text::{shortened, shown},
+    search::params,
+};
 
 /// Conditions that are shown of one search.
 const CONDITIONS_MAX: usize = 20;
@@ -45,11 +48,7 @@ fn condition(name: &str, value: &str, has_to: bool) -> Option<Condition> {
 }
 
 fn shorten(text: &str) -> String {
-    let text = shown(text);
-    match text.char_indices().nth(LETTERS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    shortened(shown(text), LETTERS_MAX)
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub fn read(mut pairs: Vec<(String, String)>, now: Timestamp) -> Result<Asked, F
     let by = match by.as_deref() {
         None => By::default(),
         Some(name) => By::ALL.into_iter().find(|by| by.name() == name).ok_or_else(|| {
-            Fault::new("by", format!("resource, trace or all is needed, got `{}`", start_of(name)))
+            Fault::new("by", format!("resource, trace or all is needed, got `{}`", params::seen(name)))
         })?,
     };
     let mut side = |name| take(&mut pairs, name)?.map_or(Ok(SIDE_DEFAULT), |value| read_side(name, &value));
@@ -87,12 +87,11 @@ fn take(pairs: &mut Vec<(String, String)>, name: &str) -> Result<Option<String>,
 
 fn read_side(name: &str, value: &str) -> Result<usize, Fault> {
     value.parse().ok().filter(|count| *count <= SIDE_MAX).ok_or_else(|| {
-        Fault::new(name, format!("a whole number from 0 to {SIDE_MAX} is needed, got `{}`", start_of(value)))
+        Fault::new(
+            name,
+            format!("a whole number from 0 to {SIDE_MAX} is needed, got `{}`", params::seen(value)),
+        )
     })
-}
-
-fn start_of(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 #[cfg(test)]

@@ -22,13 +22,10 @@ const VALUES_DEFAULT: usize = 10;
 const VALUES_MAX: usize = 100;
 
 fn number(name: &str, text: &str, max: usize) -> Result<usize, Fault> {
-    let wrong =
-        || Fault::new(name, format!("a whole number from 1 to {max} is needed, got `{}`", seen(text)));
+    let wrong = || {
+        Fault::new(name, format!("a whole number from 1 to {max} is needed, got `{}`", params::seen(text)))
+    };
     text.parse().ok().filter(|number| (1..=max).contains(number)).ok_or_else(wrong)
-}
-
-fn seen(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 pub fn histogram(mut pairs: Pairs, now: Timestamp) -> Result<(Query, Width), Fault> {
@@ -55,7 +52,10 @@ fn width(text: &str) -> Result<i64, Fault> {
         (1..=315_576_000_000_000).contains(&width).then_some(width as i64 * 1_000)
     };
     let wrong = || {
-        Fault::new("bucket", format!("a time like 250ms, 60s, 5m, 1h or 7d is needed, got `{}`", seen(text)))
+        Fault::new(
+            "bucket",
+            format!("a time like 250ms, 60s, 5m, 1h or 7d is needed, got `{}`", params::seen(text)),
+        )
     };
     units.into_iter().find_map(read).ok_or_else(wrong)
 }
@@ -101,7 +101,7 @@ fn facet(name: &str) -> Result<Facet, Fault> {
             None => {
                 let error = format!(
                     "level, resourceId, commit, traceId, spanId, metadata or metadata.<path> is needed, got `{}`",
-                    seen(name)
+                    params::seen(name)
                 );
                 return Err(Fault::new("field", error));
             }

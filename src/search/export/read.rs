@@ -35,7 +35,10 @@ pub fn order(mut pairs: Pairs, now: Timestamp) -> Result<Order, Fault> {
         Some("ndjson") if columns.is_empty() => Format::Ndjson,
         Some("ndjson") => return Err(Fault::new("columns", "are for format=csv; ndjson has every field")),
         Some(other) => {
-            return Err(Fault::new("format", format!("ndjson or csv is needed, got `{}`", seen(other))));
+            return Err(Fault::new(
+                "format",
+                format!("ndjson or csv is needed, got `{}`", params::seen(other)),
+            ));
         }
         None => return Err(Fault::new("format", "is needed: ndjson or csv")),
     };
@@ -48,7 +51,7 @@ fn read_limit(text: &str) -> Result<u64, Fault> {
     number.ok_or_else(|| {
         Fault::new(
             "limit",
-            format!("a whole number from 1 is needed, or none for everything, got `{}`", seen(text)),
+            format!("a whole number from 1 is needed, or none for everything, got `{}`", params::seen(text)),
         )
     })
 }
@@ -64,7 +67,10 @@ fn columns(values: &[String]) -> Result<Vec<Column>, Fault> {
             .strip_prefix("metadata.")
             .filter(|path| !path.is_empty() && path.len() <= PATH_BYTES_MAX && !path.contains('\0'));
         let Some(path) = path else {
-            return Err(Fault::new("columns", format!("metadata.<path> is needed, got `{}`", seen(name))));
+            return Err(Fault::new(
+                "columns",
+                format!("metadata.<path> is needed, got `{}`", params::seen(name)),
+            ));
         };
         if !columns.iter().any(|known| known.path == path) {
             columns.push(Column { path: path.to_owned() });
@@ -74,10 +80,6 @@ fn columns(values: &[String]) -> Result<Vec<Column>, Fault> {
         return Err(Fault::new("columns", format!("at most {COLUMNS_MAX}, got {}", columns.len())));
     }
     Ok(columns)
-}
-
-fn seen(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 #[cfg(test)]
