@@ -36,6 +36,7 @@ pub mod predicate;
 pub mod row;
 pub mod session;
 pub mod shelf;
+pub mod slips;
 pub mod sql;
 pub mod statement;
 pub mod trace;

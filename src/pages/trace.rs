@@ -32,7 +32,7 @@ use crate::search::{
     count::Levels,
     expr::Field,
     logged,
-    params::Fault,
+    params::{Fault, take_one},
     row::Row,
     trace::{
         Beginning, Reach, Trace, asked_id, begin,
@@ -115,7 +115,7 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     let started = Instant::now();
     let begun = async {
         let (id, others) = asked_id(&request)?;
-        let view = View::read(&others)?;
+        let view = View::read(others)?;
         Ok((begin(&state, &id).await?, shown(&id), view))
     };
     let answer = match begun.await {
@@ -179,17 +179,15 @@ impl Frame {
 }
 
 impl View {
-    fn read(pairs: &[(String, String)]) -> Result<Self, Fault> {
-        match pairs {
-            [] => Ok(Self::Spans),
-            [(name, value)] if name == "view" => match value.as_str() {
-                "spans" | "" => Ok(Self::Spans),
-                "logs" => Ok(Self::Logs),
-                _ => Err(Fault::new("view", "spans or logs is needed")),
-            },
-            [(name, _), ..] if name != "view" => Err(Fault::new(name, "unknown parameter")),
-            [_, (name, _), ..] if name != "view" => Err(Fault::new(name, "unknown parameter")),
-            _ => Err(Fault::new("view", "may be given once")),
+    fn read(mut pairs: Vec<(String, String)>) -> Result<Self, Fault> {
+        let view = take_one(&mut pairs, "view")?;
+        if let Some((name, _)) = pairs.first() {
+            return Err(Fault::unknown(name, &["view"]));
+        }
+        match view.as_deref() {
+            None | Some("spans") => Ok(Self::Spans),
+            Some("logs") => Ok(Self::Logs),
+            Some(other) => Err(Fault::needed("view", "spans or logs", other)),
         }
     }
 }

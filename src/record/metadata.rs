@@ -70,7 +70,7 @@ pub fn check(text: Cow<'_, str>) -> Result<Checked<'_>, Fault> {
             b'{' | b'[' => {
                 depth += 1;
                 if depth > DEPTH_MAX {
-                    return fault(format!("at most {DEPTH_MAX} levels deep, got more"));
+                    return fault(format!("at most {DEPTH_MAX} levels deep, got {}", depth_of(bytes)));
                 }
                 at += 1;
             }
@@ -102,6 +102,26 @@ pub fn check(text: Cow<'_, str>) -> Result<Checked<'_>, Fault> {
     let text = if nuls.is_empty() { text } else { Cow::Owned(without_nuls(&text, &nuls)) };
     let text = if blanks == 0 { text } else { Cow::Owned(without_blanks(&text)) };
     Ok(Checked { text, nuls: count })
+}
+
+/// How many objects and arrays are inside each other.
+fn depth_of(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in bytes {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth -= 1,
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// What is wrong with the escapes of a JSON string.
@@ -245,7 +265,9 @@ mod tests {
         assert_eq!(error(r#"{"a":"\ud800\ud800"}"#), "lone surrogate `\\ud800` is no character");
         let deep = |n: usize| format!("{}1{}", "{\"a\":".repeat(n), "}".repeat(n));
         assert!(check(deep(32).into()).is_ok());
-        assert_eq!(error(&deep(33)), "at most 32 levels deep, got more");
+        assert_eq!(error(&deep(33)), "at most 32 levels deep, got 33");
+        let beside = format!(r#"{{"a":"\"[[","b":{},"c":[]}}"#, deep(40));
+        assert_eq!(error(&beside), "at most 32 levels deep, got 41");
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(BYTES_MAX - 8));
         assert_eq!(long.len(), BYTES_MAX);
         assert!(check(long.clone().into()).is_ok());

@@ -113,7 +113,7 @@ async fn read_and_list(query: &str, state: &State) -> Result<Deploys, SearchErro
 fn range(query: &str, now: Timestamp) -> Result<(Timestamp, Timestamp), Fault> {
     let pairs = params::decode(query)?;
     if let Some((other, _)) = pairs.iter().find(|(name, _)| name != "from" && name != "to") {
-        return Err(Fault::new(other, format!("unknown parameter: {other}")));
+        return Err(Fault::unknown(other, &["from", "to"]));
     }
     let window = params::read(&pairs, now)?.window();
     Ok((window.from.unwrap_or(Timestamp(MICROS_MIN)), window.to.unwrap_or(Timestamp::MAX)))

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, http::Method};
 use serde::Serialize;
 
 use super::{
-    params::{self, Fault},
+    params::{self, Fault, switch, take_one},
     session::{Session, Stopped},
     statement::Statement,
 };
@@ -68,18 +68,7 @@ pub fn asked(request: &HttpRequest) -> Result<(Vec<(String, String)>, bool), Fau
 }
 
 fn take(pairs: &mut Vec<(String, String)>) -> Result<bool, Fault> {
-    let values: Vec<String> =
-        pairs.extract_if(.., |(name, _)| name == "explain").map(|(_, value)| value).collect();
-    match values.as_slice() {
-        [] => Ok(false),
-        [value] if value.is_empty() || value == "0" => Ok(false),
-        [value] if value == "1" => Ok(true),
-        [value] => {
-            let seen = params::seen(value);
-            Err(Fault::new("explain", format!("1 or 0 is needed, got `{seen}`")))
-        }
-        _ => Err(Fault::new("explain", "may be given once")),
-    }
+    take_one(pairs, "explain")?.map_or(Ok(false), |value| switch("explain", &value))
 }
 
 /// Explains what the session has run so far; None if it was not asked to keep it.

@@ -48,7 +48,7 @@ impl Mistake {
 
 /// Reads a query line; blanks alone mean everything.
 pub fn parse(text: &str) -> Result<Expr, Fault> {
-    let too_long = |bytes: usize| Fault::new("q", format!("at most {BYTES_MAX} bytes, got {bytes}"));
+    let too_long = |bytes: usize| Fault::too_long("q", BYTES_MAX, bytes);
     if text.len() > BYTES_MAX {
         return Err(too_long(text.len()));
     }

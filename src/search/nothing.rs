@@ -14,6 +14,7 @@ use super::{
     params::{ID_BYTES_MAX, Query},
     row::Row,
     session::Session,
+    slips::slips,
 };
 use crate::record::Timestamp;
 
@@ -23,8 +24,6 @@ const TEXTS_MAX: usize = 2;
 /// Values that are looked for, and others that are told for each.
 const VALUES_MAX: usize = 2;
 const OTHERS_MAX: usize = 3;
-/// Longer texts are not looked through for slips of the hand.
-const SLIPS_CHARS_MAX: usize = 40;
 /// How long all of it may take. A value that is nowhere is ruled out by the index, one that is there by the newest record that has it.
 const BUDGET: Duration = Duration::from_millis(200);
 
@@ -33,7 +32,7 @@ const BUDGET: Duration = Duration::from_millis(200);
 pub struct Nothing {
     /// Fields that the search asks for and that no record of its time range has.
     pub absent: Vec<NoField>,
-    /// Texts that are in no message as the search wants it, but are the whole of a field.
+    /// Texts that are in no message, or no value of a field, as the search wants it, but are the whole of another field.
     pub ids: Vec<Id>,
     /// Values that no record of its time range has in a field.
     pub values: Vec<NoValue>,
@@ -54,6 +53,8 @@ pub struct NoField {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Id {
     pub text: String,
+    /// In which field it was looked for; None for messages.
+    pub asked: Option<Field>,
     pub field: Field,
     /// Whether a record of the time range has it, or one of another time.
     pub is_of_range: bool,
@@ -108,17 +109,7 @@ async fn find_out(why: &mut Why<'_>) -> Result<Nothing, SearchError> {
     let Filter { from, to, .. } = query.filter;
     let has_range = from.is_some() || to.is_some();
     for text in wanted(&expr, &text_of).into_iter().take(TEXTS_MAX) {
-        let is = |field: &Field| Expr::is(field.clone(), vec![Match::Exact(text.clone())]);
-        let any = Expr::any(ID_FIELDS.iter().map(is));
-        let (mut is_of_range, mut row) = (true, why.newest(why.within(any.clone())).await?);
-        if has_range && row.as_ref().is_some_and(Option::is_none) {
-            (is_of_range, row) = (false, why.newest(ever(any)).await?);
-        }
-        if let Some(Some(row)) = row {
-            let field = ID_FIELDS.iter().find(|field| value(&row, field) == Some(text));
-            let id = |field: &Field| Id { text: text.clone(), field: field.clone(), is_of_range };
-            nothing.ids.extend(field.map(id));
-        }
+        nothing.ids.extend(why.id(text, None).await?);
     }
     let is_there = |(field, _): &(&Field, &String)| match field {
         Field::Metadata(path) => nothing.absent.iter().all(|absent| absent.path != *path),
@@ -127,6 +118,10 @@ async fn find_out(why: &mut Why<'_>) -> Result<Nothing, SearchError> {
     for (field, value) in wanted(&expr, &value_of).into_iter().filter(is_there).take(VALUES_MAX) {
         let is = Expr::is(field.clone(), vec![Match::Exact(value.clone())]);
         if why.newest(why.within(is)).await?.is_some_and(|newest| newest.is_none()) {
+            if let Some(id) = why.id(value, Some(field)).await? {
+                nothing.ids.push(id);
+                continue;
+            }
             let (mut is_of_range, mut others) = (true, near(value, &why.values(field, value, query).await?));
             if has_range && others.is_empty() {
                 let filter = Filter { from: None, to: None, ..query.filter.clone() };
@@ -163,6 +158,29 @@ impl Why<'_> {
             Err(SearchError::TooSlow { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The field that has this text as its value, in the time range or else at any time.
+    async fn id(&mut self, text: &String, asked: Option<&Field>) -> Result<Option<Id>, SearchError> {
+        if text.len() > ID_BYTES_MAX {
+            return Ok(None);
+        }
+        let is = |field: &Field| Expr::is(field.clone(), vec![Match::Exact(text.clone())]);
+        let any = Expr::any(ID_FIELDS.iter().filter(|field| Some(*field) != asked).map(is));
+        let Filter { from, to, .. } = self.query.filter;
+        let (mut is_of_range, mut row) = (true, self.newest(self.within(any.clone())).await?);
+        if (from.is_some() || to.is_some()) && row.as_ref().is_some_and(Option::is_none) {
+            (is_of_range, row) = (false, self.newest(ever(any)).await?);
+        }
+        let Some(Some(row)) = row else { return Ok(None) };
+        let has_it = |field: &&Field| Some(*field) != asked && value(&row, field) == Some(text);
+        let id = |field: &Field| Id {
+            text: text.clone(),
+            asked: asked.cloned(),
+            field: field.clone(),
+            is_of_range,
+        };
+        Ok(ID_FIELDS.iter().find(has_it).map(id))
     }
 
     /// The path with a value that is asked for, where a message of the time range has it as a program writes it.
@@ -227,17 +245,6 @@ fn near(value: &str, known: &[String]) -> Vec<String> {
         }
     }
     nearest
-}
-
-/// How many slips of the hand lie between two names, if it is a few only: one in a short name, behind its first letter, two in a longer one.
-pub fn slips(asked: &str, known: &str) -> Option<usize> {
-    let (asked_chars, known_chars) = (asked.chars().count(), known.chars().count());
-    let max = if asked_chars < 5 { 1 } else { 2 };
-    // It takes as long as the one is long times the other.
-    let is_short = asked_chars <= SLIPS_CHARS_MAX && known_chars.abs_diff(asked_chars) <= max;
-    // Another hundred is another kind of status.
-    let is_short = is_short && (max > 1 || asked.chars().next() == known.chars().next());
-    is_short.then(|| strsim::osa_distance(known, asked)).filter(|slips| *slips <= max)
 }
 
 /// Fields whose values are pasted without their name.

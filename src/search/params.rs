@@ -1,11 +1,15 @@
 //! Reads the query string. In: the text after `?`. Out: a [`Query`], or the [`Fault`] that names the parameter. Unknown parameters are
 //! faults; an empty one counts as not given, because forms send empty fields. Pure; what is "now" is passed in.
 
+mod fault;
 mod pairs;
 
 use std::time::Duration;
 
-pub use self::pairs::{canonical, decode, encode, from_json, take, take_one};
+pub use self::{
+    fault::{Columns, Fault},
+    pairs::{canonical, decode, encode, from_json, switch, take, take_one},
+};
 use super::{
     as_of::AsOf,
     cursor::Cursor,
@@ -13,7 +17,7 @@ use super::{
     filter::{Bound, Filter, Match, Window},
     grammar,
 };
-use crate::record::{Level, Timestamp};
+use crate::record::{Level, Timestamp, rules::excerpt};
 
 pub const LIMIT_DEFAULT: usize = 50;
 pub const LIMIT_MAX: usize = 1_000;
@@ -25,6 +29,23 @@ pub const ID_BYTES_MAX: usize = 256;
 pub const REGEX_BYTES_MAX: usize = 1_024;
 pub const PATH_BYTES_MAX: usize = 1_024;
 const METADATA_FILTERS_MAX: usize = 50;
+/// The parameters of every search; those of `metadata.<path>` are beside them.
+const KNOWN: [&str; 14] = [
+    "q",
+    "level",
+    "message",
+    "regex",
+    "resourceId",
+    "traceId",
+    "spanId",
+    "commit",
+    "from",
+    "to",
+    "limit",
+    "budget",
+    "cursor",
+    "asOf",
+];
 
 /// How long a search may be asked to take.
 pub const BUDGET_MIN: Duration = Duration::from_millis(1);
@@ -44,34 +65,6 @@ pub struct Query {
     pub budget: Option<Duration>,
     /// Whether the answer shows its statements.
     pub explains: bool,
-}
-
-/// A parameter that cannot be used, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    pub field: String,
-    pub error: String,
-    /// Where in the value, if it is a text with a grammar.
-    pub columns: Option<Columns>,
-}
-
-/// Part of a value, in characters counted from 1; `end` is the one behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Columns {
-    pub start: usize,
-    pub end: usize,
-}
-
-impl Fault {
-    pub fn new(field: &str, error: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), error: error.into(), columns: None }
-    }
-
-    /// A fault that points into the value.
-    pub fn at(field: &str, columns: Columns, error: &str) -> Self {
-        let error = format!("column {}: {error}", columns.start);
-        Self { field: field.to_owned(), error, columns: Some(columns) }
-    }
 }
 
 impl Query {
@@ -102,9 +95,8 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
     let mut cursor: Option<Cursor> = None;
     let mut as_of = None;
     let mut budget = None;
-    let mut unknown = Vec::new();
     for (name, value) in pairs {
-        if value.is_empty() && (is_known(name) || name.starts_with("metadata.")) {
+        if value.is_empty() && (KNOWN.contains(&name.as_str()) || name.starts_with("metadata.")) {
             continue;
         }
         let value = value.as_str();
@@ -128,15 +120,16 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
             "asOf" => once(&mut as_of, name, read_as_of(value)?)?,
             _ => match name.strip_prefix("metadata.") {
                 Some(path) => filter.metadata.push(read_metadata(name, path, value)?),
-                None => unknown.push(name.as_str()),
+                None => return Err(unknown(name)),
             },
         }
     }
-    if let Some(first) = unknown.first() {
-        return Err(Fault::new(first, format!("unknown parameter: {}", unknown.join(", "))));
-    }
     if filter.metadata.len() > METADATA_FILTERS_MAX {
-        return Err(Fault::new("metadata", format!("at most {METADATA_FILTERS_MAX} metadata filters")));
+        let count = filter.metadata.len();
+        return Err(Fault::new(
+            "metadata",
+            format!("at most {METADATA_FILTERS_MAX} metadata filters, got {count}"),
+        ));
     }
     filter.q.take_if(|q| *q == Expr::everything());
     filter.levels.sort();
@@ -156,25 +149,6 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
     }
 }
 
-fn is_known(name: &str) -> bool {
-    matches!(
-        name,
-        "q" | "level"
-            | "message"
-            | "regex"
-            | "resourceId"
-            | "traceId"
-            | "spanId"
-            | "commit"
-            | "from"
-            | "to"
-            | "limit"
-            | "budget"
-            | "cursor"
-            | "asOf"
-    )
-}
-
 fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Fault> {
     match slot.replace(value) {
         None => Ok(()),
@@ -182,23 +156,24 @@ fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Fault> {
     }
 }
 
-fn limited<'a>(name: &str, value: &'a str, bytes_max: usize) -> Result<&'a str, Fault> {
-    if value.len() <= bytes_max {
-        return Ok(value);
+/// Neither a parameter nor below `metadata`.
+fn unknown(name: &str) -> Fault {
+    let fault = Fault::unknown(name, &KNOWN);
+    if fault.error.contains("did you mean") || name.is_empty() {
+        return fault;
     }
-    Err(Fault::new(name, format!("at most {bytes_max} bytes, got {}", value.len())))
+    Fault {
+        error: format!("{}; a field of metadata is asked for as `metadata.{}`", fault.error, excerpt(name)),
+        ..fault
+    }
 }
 
-/// What was given, for the text of a fault: the beginning of it.
-pub fn seen(value: &str) -> String {
-    value.chars().take(40).collect()
+fn limited<'a>(name: &str, value: &'a str, bytes_max: usize) -> Result<&'a str, Fault> {
+    if value.len() <= bytes_max { Ok(value) } else { Err(Fault::too_long(name, bytes_max, value.len())) }
 }
 
 fn read_level(value: &str) -> Result<Level, Fault> {
-    Level::parse(value).ok_or_else(|| {
-        let seen = seen(value);
-        Fault::new("level", format!("{} is needed, got `{seen}`", Level::EXPECTED))
-    })
+    Level::parse(value).ok_or_else(|| Fault::needed("level", Level::EXPECTED, value))
 }
 
 fn read_id(name: &str, value: &str) -> Result<Match, Fault> {
@@ -212,7 +187,10 @@ fn read_metadata(name: &str, path: &str, value: &str) -> Result<(String, Match),
     if path.is_empty() {
         return Err(Fault::new(name, "a path is needed after `metadata.`"));
     }
-    limited("metadata", path, PATH_BYTES_MAX)?;
+    if path.len() > PATH_BYTES_MAX {
+        let error = format!("at most {PATH_BYTES_MAX} bytes of a path, got {}", path.len());
+        return Err(Fault::new(&excerpt(name), error));
+    }
     if path.contains('\0') {
         return Err(Fault::new(name, "U+0000 cannot be stored, so it cannot be searched"));
     }
@@ -220,25 +198,13 @@ fn read_metadata(name: &str, path: &str, value: &str) -> Result<(String, Match),
 }
 
 fn read_bound(name: &str, value: &str) -> Result<Bound, Fault> {
-    Bound::parse(value.trim()).ok_or_else(|| {
-        let seen = seen(value);
-        Fault::new(
-            name,
-            format!(
-                "a time like 2026-01-31T08:00:00Z, or an age like 15m, 24h or 7d, is needed, got `{seen}`"
-            ),
-        )
-    })
+    const NEEDED: &str = "a time like 2026-01-31T08:00:00Z, or an age like 15m, 24h or 7d,";
+    Bound::parse(value.trim()).ok_or_else(|| Fault::needed(name, NEEDED, value))
 }
 
 fn read_limit(value: &str) -> Result<usize, Fault> {
-    match value.parse() {
-        Ok(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
-        _ => {
-            let seen = seen(value);
-            Err(Fault::new("limit", format!("a whole number from 1 to {LIMIT_MAX} is needed, got `{seen}`")))
-        }
-    }
+    let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+    limit.ok_or_else(|| Fault::needed("limit", format!("a whole number from 1 to {LIMIT_MAX}"), value))
 }
 
 /// Milliseconds or seconds: `250ms`, `5s`.
@@ -248,26 +214,18 @@ fn read_budget(value: &str) -> Result<Duration, Fault> {
         None => (value.strip_suffix('s').unwrap_or(""), 1_000),
     };
     let millis = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    millis.map(Duration::from_millis).filter(|budget| (BUDGET_MIN..=BUDGET_MAX).contains(budget)).ok_or_else(
-        || {
-            let seen = seen(value);
-            Fault::new("budget", format!("a time from 1ms to 10s, like 250ms or 5s, is needed, got `{seen}`"))
-        },
-    )
+    let budget =
+        millis.map(Duration::from_millis).filter(|budget| (BUDGET_MIN..=BUDGET_MAX).contains(budget));
+    budget.ok_or_else(|| Fault::needed("budget", "a time from 1ms to 10s, like 250ms or 5s,", value))
 }
 
 fn read_cursor(value: &str) -> Result<Cursor, Fault> {
-    Cursor::parse(value).ok_or_else(|| {
-        let seen = seen(value);
-        Fault::new("cursor", format!("`{seen}` is not one of ours; start again from the first page"))
-    })
+    let error = || format!("`{}` is not one of ours; start again from the first page", excerpt(value));
+    Cursor::parse(value).ok_or_else(|| Fault::new("cursor", error()))
 }
 
 fn read_as_of(value: &str) -> Result<AsOf, Fault> {
-    AsOf::parse(value).ok_or_else(|| {
-        let seen = seen(value);
-        Fault::new("asOf", format!("the `asOf` of an answer is needed, got `{seen}`"))
-    })
+    AsOf::parse(value).ok_or_else(|| Fault::needed("asOf", "the `asOf` of an answer", value))
 }
 
 #[cfg(test)]
@@ -331,7 +289,16 @@ mod tests {
             let seen = read_text(text).err().map_or(String::new(), |fault| fault.field);
             assert_eq!(seen, field, "{text}");
         }
-        assert_eq!(read_text("a=1&b=2").unwrap_err().error, "unknown parameter: a, b");
+        let long = format!("metadata.{}=1", "x".repeat(1_025));
+        for (text, error) in [
+            ("resourceid=a", "unknown parameter; did you mean `resourceId`?"),
+            ("levle=a", "unknown parameter; did you mean `level`?"),
+            ("region=eu&b=2", "unknown parameter; a field of metadata is asked for as `metadata.region`"),
+            ("=a", "unknown parameter"),
+            (&long, "at most 1024 bytes of a path, got 1025"),
+        ] {
+            assert_eq!(read_text(text).unwrap_err().error, error, "{text}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{
     error::SearchError,
     filter::{Filter, Match},
     find::{again_if_gone, find_in, turn},
-    params::{ID_BYTES_MAX, Query},
+    params::{Fault, ID_BYTES_MAX, Query},
     row::Row,
     session::Session,
 };
@@ -83,8 +83,7 @@ pub async fn begin(state: &State, id: &str) -> Result<Beginning, SearchError> {
 
 async fn begin_once(state: &State, id: &str) -> Result<Beginning, SearchError> {
     if id.len() > ID_BYTES_MAX {
-        let error = format!("at most {ID_BYTES_MAX} bytes, got {}", id.len());
-        return Err(SearchError::bad("traceId", error));
+        return Err(Fault::too_long("traceId", ID_BYTES_MAX, id.len()).into());
     }
     let turn = turn(state).await?;
     let started = Instant::now();

@@ -168,9 +168,7 @@ pub(super) async fn list_json(request: HttpRequest, state: web::Data<State>) -> 
     match unknown {
         Ok(None) => {}
         Ok(Some((name, _))) => {
-            return json_error(&ShelfError::Search(
-                Fault::new(&name, format!("unknown parameter: {name}")).into(),
-            ));
+            return json_error(&ShelfError::Search(Fault::unknown(&name, &[]).into()));
         }
         Err(fault) => return json_error(&ShelfError::Search(fault.into())),
     }

@@ -87,6 +87,7 @@ impl FacetList {
         for (facet, values) in &facets.facets {
             match facet {
                 Facet::Keys => list.keys = keys(view, &links, values),
+                Facet::Level if values.top.is_empty() => {}
                 Facet::Level => list.facets.push(FacetView::levels(&links, values)),
                 Facet::Field(field) if !values.top.is_empty() || view.facets.contains(field) => {
                     list.facets.push(FacetView::new(view, &links, field, values));

@@ -15,7 +15,8 @@ use crate::{
         expr::{Expr, Field, Test},
         filter::Match,
         grammar,
-        nothing::{Id, NoField, NoValue, Nothing, slips},
+        nothing::{Id, NoField, NoValue, Nothing},
+        slips::slips,
     },
 };
 
@@ -87,12 +88,18 @@ fn of_no_field(view: &View, NoField { path, texts }: &NoField, known: &[&str]) -
 
 /// A text is the value of a field.
 fn of_id(view: &View, id: &Id) -> Option<Hint> {
-    let Id { text, field, is_of_range } = id;
+    let Id { text, asked, field, is_of_range } = id;
     let name = grammar::print_name(field);
     let when = if *is_of_range { "" } else { " of another time" };
-    let test = Test::Contains(text.clone());
+    let (test, not) = match asked {
+        None => (Test::Contains(text.clone()), "; words are looked for in messages".to_owned()),
+        Some(asked) => (
+            Test::Is(asked.clone(), vec![Match::Exact(text.clone())]),
+            format!(", not a {}", legible(&grammar::print_name(asked))),
+        ),
+    };
     Some(Hint {
-        text: format!("{} is a {name}{when}; words are looked for in messages.", legible(text)),
+        text: format!("{} is a {name}{when}{not}.", legible(text)),
         instead: vec![instead(view, &test, &is(field, text), *is_of_range)?],
     })
 }

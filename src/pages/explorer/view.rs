@@ -11,7 +11,7 @@ use crate::{
         count::facets::FACETS_MAX,
         expr::{Expr, Field, conjuncts},
         grammar,
-        params::{self, Fault, Query},
+        params::{self, Fault, Query, switch},
     },
 };
 
@@ -73,9 +73,9 @@ impl View {
                     view.zone = Zone::parse(value)?;
                     view.names_zone = true;
                 }
-                "wrap" => view.wraps = read_switch(name, value)?,
-                "live" => view.is_live = read_switch(name, value)?,
-                _ => view.query.explains = read_switch(name, value)?,
+                "wrap" => view.wraps = switch(name, value)?,
+                "live" => view.is_live = switch(name, value)?,
+                _ => view.query.explains = switch(name, value)?,
             }
         }
         Ok(view)
@@ -117,25 +117,10 @@ fn push<T: PartialEq>(list: &mut Vec<T>, item: T, name: &str, max: usize) -> Res
 }
 
 fn read_field(parameter: &str, value: &str) -> Result<Field, Fault> {
-    let wrong = || {
-        let seen: String = value.chars().take(40).collect();
-        let error =
-            format!("resourceId, traceId, spanId, commit or a path of metadata is needed, got `{seen}`");
-        Fault::new(parameter, error)
-    };
+    let wrong =
+        || Fault::needed(parameter, "resourceId, traceId, spanId, commit or a path of metadata", value);
     let is_fit = value.len() <= params::PATH_BYTES_MAX && !value.contains('\0');
     field(value).filter(|_| is_fit).ok_or_else(wrong)
-}
-
-fn read_switch(parameter: &str, value: &str) -> Result<bool, Fault> {
-    match value {
-        "1" => Ok(true),
-        "0" => Ok(false),
-        _ => {
-            let seen: String = value.chars().take(40).collect();
-            Err(Fault::new(parameter, format!("1 or 0 is needed, got `{seen}`")))
-        }
-    }
 }
 
 #[cfg(test)]

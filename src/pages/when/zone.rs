@@ -26,10 +26,7 @@ impl Zone {
 
     /// Reads a name as the database spells it: `Europe/Berlin`.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        Self::named(text).ok_or_else(|| {
-            let seen: String = text.chars().take(40).collect();
-            Fault::new("tz", format!("a time zone like UTC or Europe/Berlin is needed, got `{seen}`"))
-        })
+        Self::named(text).ok_or_else(|| Fault::needed("tz", "a time zone like UTC or Europe/Berlin", text))
     }
 
     pub(super) fn named(text: &str) -> Option<Self> {

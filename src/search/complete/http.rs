@@ -49,8 +49,7 @@ async fn get(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
 fn read(mut pairs: Vec<(String, String)>, now: Timestamp) -> Result<Asked, Fault> {
     let line = take_one(&mut pairs, "q")?.unwrap_or_default();
     if line.len() > grammar::BYTES_MAX {
-        let error = format!("at most {} bytes, got {}", grammar::BYTES_MAX, line.len());
-        return Err(Fault::new("q", error));
+        return Err(Fault::too_long("q", grammar::BYTES_MAX, line.len()));
     }
     if line.contains('\0') {
         return Err(Fault::new("q", "U+0000 cannot be stored, so it cannot be searched"));
@@ -58,10 +57,11 @@ fn read(mut pairs: Vec<(String, String)>, now: Timestamp) -> Result<Asked, Fault
     let last = line.chars().count() + 1;
     let column = match take_one(&mut pairs, "at")? {
         None => last,
-        Some(text) => text.parse().ok().filter(|column| (1..=last).contains(column)).ok_or_else(|| {
-            let seen: String = text.chars().take(40).collect();
-            Fault::new("at", format!("a column from 1 to {last} is needed, got `{seen}`"))
-        })?,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|column| (1..=last).contains(column))
+            .ok_or_else(|| Fault::needed("at", format!("a column from 1 to {last}"), &text))?,
     };
     let at = line.char_indices().nth(column - 1).map_or(line.len(), |(at, _)| at);
     Ok(Asked { line, at, window: params::read(&pairs, now)? })

@@ -3,7 +3,7 @@
 
 use crate::{
     record::Timestamp,
-    search::params::{self, Fault, Query},
+    search::params::{self, Fault, Query, take_one},
 };
 
 /// Records on each side unless asked otherwise, and how many more a page offers.
@@ -59,14 +59,16 @@ impl Asked {
 }
 
 pub fn read(mut pairs: Vec<(String, String)>, now: Timestamp) -> Result<Asked, Fault> {
-    let by = take(&mut pairs, "by")?;
+    let by = take_one(&mut pairs, "by")?;
     let by = match by.as_deref() {
         None => By::default(),
-        Some(name) => By::ALL.into_iter().find(|by| by.name() == name).ok_or_else(|| {
-            Fault::new("by", format!("resource, trace or all is needed, got `{}`", params::seen(name)))
-        })?,
+        Some(name) => By::ALL
+            .into_iter()
+            .find(|by| by.name() == name)
+            .ok_or_else(|| Fault::needed("by", "resource, trace or all", name))?,
     };
-    let mut side = |name| take(&mut pairs, name)?.map_or(Ok(SIDE_DEFAULT), |value| read_side(name, &value));
+    let mut side =
+        |name| take_one(&mut pairs, name)?.map_or(Ok(SIDE_DEFAULT), |value| read_side(name, &value));
     let (before, after) = (side("before")?, side("after")?);
     if let Some((name, _)) = pairs.iter().find(|(name, _)| name == "limit" || name == "cursor") {
         return Err(Fault::new(name, "`before` and `after` say how many records to show here"));
@@ -74,24 +76,12 @@ pub fn read(mut pairs: Vec<(String, String)>, now: Timestamp) -> Result<Asked, F
     Ok(Asked { by, before, after, query: params::read(&pairs, now)? })
 }
 
-/// The value of a parameter that may be given once; None if it is empty.
-fn take(pairs: &mut Vec<(String, String)>, name: &str) -> Result<Option<String>, Fault> {
-    let mut values: Vec<String> =
-        pairs.extract_if(.., |(known, _)| known == name).map(|(_, value)| value).collect();
-    values.retain(|value| !value.is_empty());
-    match values.len() {
-        0 | 1 => Ok(values.pop()),
-        _ => Err(Fault::new(name, "may be given once")),
-    }
-}
-
 fn read_side(name: &str, value: &str) -> Result<usize, Fault> {
-    value.parse().ok().filter(|count| *count <= SIDE_MAX).ok_or_else(|| {
-        Fault::new(
-            name,
-            format!("a whole number from 0 to {SIDE_MAX} is needed, got `{}`", params::seen(value)),
-        )
-    })
+    value
+        .parse()
+        .ok()
+        .filter(|count| *count <= SIDE_MAX)
+        .ok_or_else(|| Fault::needed(name, format!("a whole number from 0 to {SIDE_MAX}"), value))
 }
 
 #[cfg(test)]

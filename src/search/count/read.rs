@@ -22,9 +22,7 @@ const VALUES_DEFAULT: usize = 10;
 const VALUES_MAX: usize = 100;
 
 fn number(name: &str, text: &str, max: usize) -> Result<usize, Fault> {
-    let wrong = || {
-        Fault::new(name, format!("a whole number from 1 to {max} is needed, got `{}`", params::seen(text)))
-    };
+    let wrong = || Fault::needed(name, format!("a whole number from 1 to {max}"), text);
     text.parse().ok().filter(|number| (1..=max).contains(number)).ok_or_else(wrong)
 }
 
@@ -51,12 +49,7 @@ fn width(text: &str) -> Result<i64, Fault> {
         // Ten thousand years: no range is longer.
         (1..=315_576_000_000_000).contains(&width).then_some(width as i64 * 1_000)
     };
-    let wrong = || {
-        Fault::new(
-            "bucket",
-            format!("a time like 250ms, 60s, 5m, 1h or 7d is needed, got `{}`", params::seen(text)),
-        )
-    };
+    let wrong = || Fault::needed("bucket", "a time like 250ms, 60s, 5m, 1h or 7d", text);
     units.into_iter().find_map(read).ok_or_else(wrong)
 }
 
@@ -99,11 +92,9 @@ fn facet(name: &str) -> Result<Facet, Fault> {
             }
             Some(path) => Facet::Field(Field::Metadata(path.to_owned())),
             None => {
-                let error = format!(
-                    "level, resourceId, commit, traceId, spanId, metadata or metadata.<path> is needed, got `{}`",
-                    params::seen(name)
-                );
-                return Err(Fault::new("field", error));
+                const NEEDED: &str =
+                    "level, resourceId, commit, traceId, spanId, metadata or metadata.<path>";
+                return Err(Fault::needed("field", NEEDED, name));
             }
         },
     })

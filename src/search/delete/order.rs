@@ -34,15 +34,13 @@ impl Order {
         let action = match (dry_run.as_deref().unwrap_or("true"), expect) {
             ("true", _) => Action::Count,
             ("false", Some(number)) => Action::Delete {
-                expect: number
-                    .parse()
-                    .map_err(|_| Fault::new("expect", format!("a whole number is needed, got `{number}`")))?,
+                expect: number.parse().map_err(|_| Fault::needed("expect", "a whole number", &number))?,
             },
             ("false", None) => {
                 return Err(Fault::new("expect", "is needed: the number of records that the dry run gave"));
             }
             (other, _) => {
-                return Err(Fault::new("dryRun", format!("true or false is needed, got `{other}`")));
+                return Err(Fault::needed("dryRun", "true or false", other));
             }
         };
         for (name, value) in &pairs {

@@ -35,10 +35,7 @@ pub fn order(mut pairs: Pairs, now: Timestamp) -> Result<Order, Fault> {
         Some("ndjson") if columns.is_empty() => Format::Ndjson,
         Some("ndjson") => return Err(Fault::new("columns", "are for format=csv; ndjson has every field")),
         Some(other) => {
-            return Err(Fault::new(
-                "format",
-                format!("ndjson or csv is needed, got `{}`", params::seen(other)),
-            ));
+            return Err(Fault::needed("format", "ndjson or csv", other));
         }
         None => return Err(Fault::new("format", "is needed: ndjson or csv")),
     };
@@ -48,12 +45,7 @@ pub fn order(mut pairs: Pairs, now: Timestamp) -> Result<Order, Fault> {
 fn read_limit(text: &str) -> Result<u64, Fault> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|number| is_number && *number > 0);
-    number.ok_or_else(|| {
-        Fault::new(
-            "limit",
-            format!("a whole number from 1 is needed, or none for everything, got `{}`", params::seen(text)),
-        )
-    })
+    number.ok_or_else(|| Fault::needed("limit", "a whole number from 1, or none for everything,", text))
 }
 
 /// Columns that every export has are left out.
@@ -67,10 +59,7 @@ fn columns(values: &[String]) -> Result<Vec<Column>, Fault> {
             .strip_prefix("metadata.")
             .filter(|path| !path.is_empty() && path.len() <= PATH_BYTES_MAX && !path.contains('\0'));
         let Some(path) = path else {
-            return Err(Fault::new(
-                "columns",
-                format!("metadata.<path> is needed, got `{}`", params::seen(name)),
-            ));
+            return Err(Fault::needed("columns", "metadata.<path>", name));
         };
         if !columns.iter().any(|known| known.path == path) {
             columns.push(Column { path: path.to_owned() });

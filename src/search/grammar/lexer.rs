@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Mistake;
 use crate::{
-    record::Level,
+    record::{Level, rules::excerpt},
     search::{
         expr::{Op, is_number},
         filter::Match,
@@ -108,7 +108,7 @@ impl<'a> Lexer<'a> {
             None => "the end".to_owned(),
             Some(letter) if letter.is_whitespace() => "a blank".to_owned(),
             Some(letter @ ('(' | ')' | '"')) => format!("`{letter}`"),
-            Some(_) => format!("`{}`", run(rest).chars().take(40).collect::<String>()),
+            Some(_) => format!("`{}`", excerpt(run(rest))),
         }
     }
 

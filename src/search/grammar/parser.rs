@@ -8,7 +8,7 @@ use super::{
     lexer::{Lexer, QUOTE_IT, Sign, Spanned, Token, Value},
 };
 use crate::{
-    record::Level,
+    record::{Level, rules::excerpt},
     search::{
         expr::{Expr, Field, Op, Regex, Test, is_number, negated},
         filter::Match,
@@ -329,7 +329,7 @@ fn levels((value, span): &Spanned<Match>) -> Result<Vec<Level>, Mistake> {
         Match::Prefix(_) => None,
     };
     levels.ok_or_else(|| {
-        let seen: String = value.write().chars().take(40).collect();
+        let seen = excerpt(&value.write());
         Mistake::new(span.clone(), format!("{} is needed, got `{seen}`", Level::EXPECTED))
     })
 }

@@ -84,6 +84,15 @@ pub fn canonical(pairs: &[(String, String)]) -> Result<Option<String>, Fault> {
     Ok(Some(encode(written.iter().map(|(name, value)| (name.as_str(), value.as_str())))))
 }
 
+/// The value of a parameter that is on or off.
+pub fn switch(name: &str, value: &str) -> Result<bool, Fault> {
+    match value {
+        "1" => Ok(true),
+        "0" => Ok(false),
+        _ => Err(Fault::needed(name, "1 or 0", value)),
+    }
+}
+
 /// Takes the pairs of this name out; empty ones count as not given.
 pub fn take(pairs: &mut Pairs, name: &str) -> Vec<String> {
     let taken = pairs.extract_if(.., |(known, _)| known == name).map(|(_, value)| value);

@@ -43,12 +43,12 @@ impl Asked {
             None | Some("0") => Shows::All,
             Some("1") if since.is_some() => Shows::New,
             Some("1") => return Err(Fault::new("new", "`since` says since when: a commit, or a time")),
-            Some(_) => return Err(Fault::new("new", "1 or 0 is needed")),
+            Some(other) => return Err(Fault::needed("new", "1 or 0", other)),
         };
         let order = match take_one(&mut pairs, "sort")?.as_deref() {
             None | Some("count") => Order::Count,
             Some("first") => Order::First,
-            Some(_) => return Err(Fault::new("sort", "count or first is needed")),
+            Some(other) => return Err(Fault::needed("sort", "count or first", other)),
         };
         Ok(Self { query: params::read(&pairs, now)?, since, shows, order })
     }

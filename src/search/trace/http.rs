@@ -14,7 +14,6 @@ use super::{
 use crate::search::{
     State, answer,
     count::{Count, Is},
-    error::SearchError,
     logged,
     params::{self, Fault},
     row::Row,
@@ -65,7 +64,7 @@ async fn trace_json(request: HttpRequest, state: web::Data<State>) -> HttpRespon
     let trace = async {
         let (id, others) = asked_id(&request)?;
         if let Some((name, _)) = others.first() {
-            return Err(SearchError::bad(name, "unknown parameter"));
+            return Err(Fault::unknown(name, &[]).into());
         }
         read(&state, &id).await
     };

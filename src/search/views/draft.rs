@@ -63,7 +63,7 @@ pub fn read_name(text: &str) -> Result<String, Fault> {
 pub fn read_params(text: &str) -> Result<String, Fault> {
     let text = query_of(text.trim());
     if text.len() > PARAMS_BYTES_MAX {
-        return Err(Fault::new("params", format!("at most {PARAMS_BYTES_MAX} bytes, got {}", text.len())));
+        return Err(Fault::too_long("params", PARAMS_BYTES_MAX, text.len()));
     }
     let kept = written(text, |name| !OF_MOMENT.contains(&name))?;
     let searched: Vec<(String, String)> =
@@ -71,7 +71,7 @@ pub fn read_params(text: &str) -> Result<String, Fault> {
     params::read(&searched, Timestamp::now())?;
     // Written anew it may have become longer.
     if kept.len() > PARAMS_BYTES_MAX {
-        return Err(Fault::new("params", format!("at most {PARAMS_BYTES_MAX} bytes, got {}", kept.len())));
+        return Err(Fault::too_long("params", PARAMS_BYTES_MAX, kept.len()));
     }
     Ok(kept)
 }

@@ -167,6 +167,9 @@ async fn slips(scripts: Scripts) {
     assert_eq!(browser.texts(".meant").await, [format!("{of_another} Instead: traceId:trace-11")]);
     browser.click(".meant a").await;
     browser.arrives("/?q=traceId%3Atrace-11").await;
+    browser.goto(&format!("{}/?q=spanId%3Atrace-11", app.url)).await;
+    let of_another = "trace-11 is a traceId, not a spanId. Instead: traceId:trace-11";
+    assert_eq!(browser.texts(".meant").await, [of_another]);
     browser.goto(&format!("{}/?q=commit%3AC0FFEE2&from=15m", app.url)).await;
     let meant = browser.texts(".meant").await;
     assert!(

@@ -14,7 +14,7 @@ fn no_field(path: &str) -> NoField {
 }
 
 /// The query line of a link.
-fn line(href: &str) -> String {
+fn line_of(href: &str) -> String {
     let pairs = params::decode(href.trim_start_matches("/?")).unwrap();
     pairs.into_iter().find(|(name, _)| name == "q").map_or_else(String::new, |(_, line)| line)
 }
@@ -37,7 +37,7 @@ fn a_slip_leads_to_what_was_meant() {
         let hints = hints_of(&params[1..], &nothing);
         assert_eq!(hints.len(), 1, "{typed}");
         assert_eq!(hints[0].text, format!("No record of this time range has a value in {path}."));
-        let lines: Vec<String> = hints[0].instead.iter().map(|(_, href)| line(href)).collect();
+        let lines: Vec<String> = hints[0].instead.iter().map(|(_, href)| line_of(href)).collect();
         assert_eq!(lines, instead, "{typed}");
     }
 }
@@ -51,7 +51,7 @@ fn what_is_counted_is_not_said_to_be_absent() {
 #[test]
 fn an_id_leads_to_its_field_and_another_time_to_all() {
     let nothing = Nothing {
-        ids: vec![Id { text: "bdec2038".to_owned(), field: Field::TraceId, is_of_range: true }],
+        ids: vec![Id { text: "bdec2038".to_owned(), asked: None, field: Field::TraceId, is_of_range: true }],
         newest: Some(Timestamp::parse("2026-01-02T03:04:05Z").unwrap()),
         ..Nothing::default()
     };
@@ -76,6 +76,22 @@ fn an_id_leads_to_its_field_and_another_time_to_all() {
             ),
         ]
     );
+}
+
+#[test]
+fn a_value_of_another_field_leads_there() {
+    for (field, name, typed, line) in [
+        (Field::TraceId, "traceId", "traceId:bdec2038 -x", "spanId:bdec2038 -x"),
+        (Field::Metadata("Host".to_owned()), "Host", "Host:bdec2038", "spanId:bdec2038"),
+    ] {
+        let id =
+            Id { text: "bdec2038".to_owned(), asked: Some(field), field: Field::SpanId, is_of_range: false };
+        let params = params::encode([("q", typed), ("from", "15m")]);
+        let hints = hints_of(&params[1..], &Nothing { ids: vec![id], ..Nothing::default() });
+        assert_eq!(hints[0].text, format!("bdec2038 is a spanId of another time, not a {name}."));
+        let (_, href) = &hints[0].instead[0];
+        assert_eq!((line_of(href).as_str(), href.contains("from")), (line, false), "{typed}");
+    }
 }
 
 #[test]
@@ -128,7 +144,7 @@ fn a_pair_leads_to_its_field() {
         let params = params::encode([("q", typed)]);
         let hints = hints_of(&params[1..], &Nothing::default());
         let found: Vec<String> =
-            hints.iter().flat_map(|hint| &hint.instead).map(|(_, href)| line(href)).collect();
+            hints.iter().flat_map(|hint| &hint.instead).map(|(_, href)| line_of(href)).collect();
         assert_eq!(found, instead, "{typed}");
     }
 }
@@ -162,7 +178,7 @@ fn a_value_leads_to_those_that_are_there() {
         let hints = hints_of(params, &Nothing { values: vec![value], ..Nothing::default() });
         assert_eq!(hints.len(), 1, "{params}");
         assert!(hints[0].text.starts_with("No record of this time range has "), "{}", hints[0].text);
-        let found: Vec<String> = hints[0].instead.iter().map(|(_, href)| line(href)).collect();
+        let found: Vec<String> = hints[0].instead.iter().map(|(_, href)| line_of(href)).collect();
         assert_eq!(found, lines, "{params}");
         assert!(hints[0].instead.iter().all(|(_, href)| !href.contains("=X")), "{params}");
     }
