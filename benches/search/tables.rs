@@ -1,7 +1,10 @@
 //! What a run says in the end: sections of Markdown, and a list of what was wrong. Out: stdout, the file of `BENCH_REPORT`, and after a
 //! full run without a fault docs/performance.md.
 
-use std::{fmt::Write, time::Duration};
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
 
 use crate::{
     client::percentile,
@@ -25,7 +28,8 @@ impl Tables {
     pub(crate) fn section(&mut self, title: &str, columns: &[&str]) {
         let _ = writeln!(
             self.text,
-            "\n## {title}\n\n| {} |\n|{}",
+            "\n## {title}\n\nPace: {:.0} ms.\n\n| {} |\n|{}",
+            pace().as_secs_f64() * 1e3,
             columns.join(" | "),
             "---|".repeat(columns.len())
         );
@@ -81,6 +85,22 @@ fn head(settings: &Settings, server: &str) -> String {
         shell("date -u +%Y-%m-%d"),
         grouped(settings.records)
     )
+}
+
+/// How fast the machine is just now: what a fixed loop on one core takes, the fastest of five. Machines that share their cores with others are
+/// two or three times as fast in one minute as in the next.
+fn pace() -> Duration {
+    let steps = || {
+        let started = Instant::now();
+        let end = (0..20_000_000).fold(1_u64, |mut number, _| {
+            number ^= number << 13;
+            number ^= number >> 7;
+            number ^ number << 17
+        });
+        std::hint::black_box(end);
+        started.elapsed()
+    };
+    (0..5).map(|_| steps()).min().expect("five times")
 }
 
 /// Latencies as three cells: p50, p95, largest.

@@ -5,7 +5,7 @@
 //! [`Blocks`] away, and its writer's number with it. What was left open then is signed from the table by the sealer.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     ops::Range,
     time::{Duration, Instant},
 };
@@ -35,8 +35,9 @@ const OPEN_MAX: usize = 512;
 pub struct Blocks {
     pub writer: i32,
     open: HashMap<Stream, Open>,
-    /// Rows so far.
+    /// Rows so far, and those that were placed when a batch was last finished.
     placed: u64,
+    finished_at: u64,
     /// Time of the newest row by leaf.
     newest: HashMap<i32, Timestamp>,
     /// Numbers that were reserved, by leaf.
@@ -58,6 +59,7 @@ struct Open {
     rows: usize,
     signature: Signature,
     registered: bool,
+    /// When the batch of its last row was finished.
     touched: Instant,
     /// Rows that the writer had placed when this got its last one.
     touched_at: u64,
@@ -76,7 +78,14 @@ pub struct Changes {
 
 impl Blocks {
     pub fn new(writer: i32) -> Self {
-        Self { writer, open: HashMap::new(), placed: 0, newest: HashMap::new(), numbers: HashMap::new() }
+        Self {
+            writer,
+            open: HashMap::new(),
+            placed: 0,
+            finished_at: 0,
+            newest: HashMap::new(),
+            numbers: HashMap::new(),
+        }
     }
 
     /// Gives this leaf numbers that nobody else has.
@@ -97,11 +106,10 @@ impl Blocks {
         *newest = at.max(*newest);
         let lateness = LATE_MICROS.iter().filter(|late| at.0 < newest.0 - **late).count();
         let key = Stream { leaf, level, lateness };
-        if !self.open.contains_key(&key) {
-            let number = self.numbers.get_mut(&leaf)?.next()?;
-            self.open.insert(key, Open::new(number, level));
-        }
-        let open = self.open.get_mut(&key).expect("it was just made");
+        let open = match self.open.entry(key) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => place.insert(Open::new(self.numbers.get_mut(&leaf)?.next()?, level)),
+        };
         let unit = open.add(at, row);
         self.placed += 1;
         open.touched_at = self.placed;
@@ -114,6 +122,11 @@ impl Blocks {
 
     /// Signs what is idle or too much, and lists what is left open and not known to be.
     pub fn finish(&mut self, changes: &mut Changes) {
+        let now = Instant::now();
+        for open in self.open.values_mut().filter(|open| open.touched_at > self.finished_at) {
+            open.touched = now;
+        }
+        self.finished_at = self.placed;
         let mut waiting: Vec<(u64, Stream)> =
             self.open.iter().map(|(key, open)| (open.touched_at, *key)).collect();
         waiting.sort_unstable();
@@ -178,7 +191,6 @@ impl Open {
         }
         sign_row(&mut self.signature, unit, row);
         self.rows += 1;
-        self.touched = Instant::now();
         unit
     }
 
