@@ -145,13 +145,11 @@ impl Builder {
     /// What holds for every row that can hold one of the values, and costs a tenth.
     fn spelled(&mut self, values: &[Match]) -> Option<String> {
         let Spelled { texts, is_number } = Spelled::of(values)?;
-        let mut tests: Vec<String> = texts
-            .into_iter()
-            .map(|text| format!("strpos(s.metadata::text, {}) > 0", self.text(text)))
-            .collect();
-        tests.push("strpos(s.metadata::text, '\\') > 0".to_owned());
+        let mut tests: Vec<String> =
+            texts.into_iter().map(|text| format!("strpos(s.metadata, {}) > 0", self.text(text))).collect();
+        tests.push("strpos(s.metadata, '\\') > 0".to_owned());
         if is_number {
-            tests.push("s.metadata::text ~ '[0-9][eE]'".to_owned());
+            tests.push("s.metadata ~ '[0-9][eE]'".to_owned());
         }
         Some(format!("({})", tests.join(" or ")))
     }
@@ -258,7 +256,7 @@ mod tests {
     and s.resource_id ^@ $2
     and texteq(s."commit", $3)
     and s.message ilike $4
-    and ((strpos(s.metadata::text, $5) > 0 or strpos(s.metadata::text, '\') > 0 or s.metadata::text ~ '[0-9][eE]')
+    and ((strpos(s.metadata, $5) > 0 or strpos(s.metadata, '\') > 0 or s.metadata ~ '[0-9][eE]')
       and (exists (select from jsonb_path_query(s.metadata::jsonb, $7::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric))
       or exists (select from jsonb_path_query(s.metadata::jsonb, $8::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric))))
     and s.message ~ $9"#
@@ -296,7 +294,7 @@ mod tests {
             ("level>=warn", "s.level = any ($1)"),
             (
                 "-a:x",
-                r"(((strpos(s.metadata::text, $1) > 0 or strpos(s.metadata::text, '\') > 0)
+                r"(((strpos(s.metadata, $1) > 0 or strpos(s.metadata, '\') > 0)
       and (exists (select from jsonb_path_query(s.metadata::jsonb, $3::text::jsonpath) v where v #>> '{}' = $2)))) is not true",
             ),
             (

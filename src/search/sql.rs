@@ -210,7 +210,7 @@ fn order(direction: Direction) -> &'static str {
 
 fn size_before(order: &str) -> String {
     format!(
-        "coalesce(sum(octet_length(message) + coalesce(octet_length(metadata::text), 0)) over (order by {order} rows between unbounded preceding and 1 preceding), 0)"
+        "coalesce(sum(octet_length(message) + coalesce(octet_length(metadata), 0)) over (order by {order} rows between unbounded preceding and 1 preceding), 0)"
     )
 }
 

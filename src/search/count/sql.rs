@@ -176,7 +176,7 @@ pub fn facets(place: &Place<'_>, expr: &Expr, facets: &[Facet]) -> Statement {
     let mut to = Builder::default();
     let values_of_metadata = facets.iter().any(|facet| matches!(facet, Facet::Field(Field::Metadata(_))));
     let jsonb = if values_of_metadata { ", metadata::jsonb as metadata" } else { "" };
-    let text = if facets.contains(&Facet::Keys) { ", metadata::text as metadata_text" } else { "" };
+    let text = if facets.contains(&Facet::Keys) { ", metadata as metadata_text" } else { "" };
     let columns = format!("level, resource_id, trace_id, span_id, \"commit\"{jsonb}{text}");
     let hits = hits(&mut to, &columns, place, expr);
     let counted: String = facets

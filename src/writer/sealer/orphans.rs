@@ -52,7 +52,7 @@ async fn sign_orphan(transaction: &Transaction<'_>, orphan: &Row) -> Result<(), 
     transaction.execute(statement, &[&leaf, &block]).await?;
     let Some(name) = orphan.get::<_, Option<String>>("name") else { return Ok(()) };
     let statement = format!(
-        "select block & 7 as unit, timestamp, resource_id, trace_id, span_id, \"commit\", message, metadata::text as metadata \
+        "select block & 7 as unit, timestamp, resource_id, trace_id, span_id, \"commit\", message, metadata \
          from \"{name}\" where block between $1 and $1 + 7 order by block"
     );
     let rows = transaction.query(&statement, &[&(block << 3)]).await?;
