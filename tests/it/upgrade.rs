@@ -182,3 +182,30 @@ async fn signatures_of_an_earlier_format_are_made_anew() {
     every_row_is_found(&app).await;
     app.stop().await;
 }
+
+/// Metadata was json. As text it is the same bytes, so no row is written anew, and what people have built on the view stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_becomes_text_where_it_is() {
+    let database = Database::empty().await;
+    let config = database.url(database.port).parse().unwrap();
+    db::migrate_to(&config, refinery::Target::Version(11)).await.unwrap();
+    let before = "select ensure_leaf('2026-01-02Z', '2026-01-02Z', '2026-01-03Z'); \
+        insert into records (timestamp, id, block, level, resource_id, message, metadata) \
+        select '2026-01-02 03:04:05Z', gen_random_uuid(), 0, 3, 'r', 'm', '{\"a\":{\"b\":7},\"c\":\"d\"}'; \
+        insert into open_blocks (leaf, block, level, writer) select leaf, 0, 3, 0 from leaves; \
+        update leaves set next_block = 1; \
+        create view theirs as select (metadata #>> '{a,b}')::bigint as b from logs";
+    database.sql.batch_execute(before).await.unwrap();
+    let file = "select pg_relation_filenode(tableoid)::bigint from records";
+    let written = database.number(file).await;
+    let app = TestApp::plan().database(&database).ready().await;
+    assert_eq!(database.number(file).await, written);
+    let texts = "select count(*) from pg_attribute where attrelid in (select tableoid from records) \
+        and attname = 'metadata' and atttypid = 'text'::regtype";
+    assert_eq!(database.number(texts).await, 1);
+    assert_eq!(database.number("select b from theirs").await, 7);
+    assert_eq!(database.number("select count(*) from pg_cast where castsource = 'json'::regtype").await, 1);
+    let found = app.search(&[("q", "a.b=7 c:d")]).await;
+    assert_eq!(found["logs"][0]["metadata"], json!({"a": {"b": 7}, "c": "d"}));
+    app.stop().await;
+}
