@@ -120,7 +120,7 @@ pub fn read(pairs: &[(String, String)], now: Timestamp) -> Result<Query, Fault> 
             "asOf" => once(&mut as_of, name, read_as_of(value)?)?,
             _ => match name.strip_prefix("metadata.") {
                 Some(path) => filter.metadata.push(read_metadata(name, path, value)?),
-                None => return Err(unknown(name)),
+                None => return Err(Fault::unknown_field(name, &KNOWN)),
             },
         }
     }
@@ -153,18 +153,6 @@ fn once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Fault> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(Fault::new(name, "may be given once")),
-    }
-}
-
-/// Neither a parameter nor below `metadata`.
-fn unknown(name: &str) -> Fault {
-    let fault = Fault::unknown(name, &KNOWN);
-    if fault.error.contains("did you mean") || name.is_empty() {
-        return fault;
-    }
-    Fault {
-        error: format!("{}; a field of metadata is asked for as `metadata.{}`", fault.error, excerpt(name)),
-        ..fault
     }
 }
 

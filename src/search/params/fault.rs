@@ -43,10 +43,20 @@ impl Fault {
 
     /// A parameter that there is not, where there are `known`.
     pub fn unknown(name: &str, known: &[&str]) -> Self {
-        let asked = name.to_lowercase();
-        let near = known.iter().filter_map(|known| Some((slips(&asked, &known.to_lowercase())?, known)));
-        let meant = near.min_by_key(|(slips, _)| *slips);
-        let hint = meant.map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"));
-        Self::new(name, format!("unknown parameter{hint}"))
+        Self::new(name, format!("unknown parameter{}", meant(name, known).unwrap_or_default()))
     }
+
+    /// The same, where fields of metadata are parameters too.
+    pub fn unknown_field(name: &str, known: &[&str]) -> Self {
+        let below = || format!("; a field of metadata is asked for as `metadata.{}`", excerpt(name));
+        let hint = meant(name, known).or_else(|| (!name.is_empty()).then(below));
+        Self::new(name, format!("unknown parameter{}", hint.unwrap_or_default()))
+    }
+}
+
+/// What is a few slips of the hand away, or written in another case.
+fn meant(name: &str, known: &[&str]) -> Option<String> {
+    let asked = name.to_lowercase();
+    let near = known.iter().filter_map(|known| Some((slips(&asked, &known.to_lowercase())?, known)));
+    near.min_by_key(|(slips, _)| *slips).map(|(_, known)| format!("; did you mean `{known}`?"))
 }

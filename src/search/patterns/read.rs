@@ -4,7 +4,7 @@
 use super::since::Since;
 use crate::{
     record::Timestamp,
-    search::params::{self, Fault, Query, take_one},
+    search::params::{self, Fault, Query, switch, take_one},
 };
 
 /// Bytes of a commit, and a star behind it.
@@ -39,11 +39,10 @@ pub enum Order {
 impl Asked {
     pub fn read(mut pairs: Vec<(String, String)>, now: Timestamp) -> Result<Self, Fault> {
         let since = take_one(&mut pairs, "since")?.map(|text| read_since(text.trim())).transpose()?;
-        let shows = match take_one(&mut pairs, "new")?.as_deref() {
-            None | Some("0") => Shows::All,
-            Some("1") if since.is_some() => Shows::New,
-            Some("1") => return Err(Fault::new("new", "`since` says since when: a commit, or a time")),
-            Some(other) => return Err(Fault::needed("new", "1 or 0", other)),
+        let shows = match take_one(&mut pairs, "new")?.map_or(Ok(false), |value| switch("new", &value))? {
+            false => Shows::All,
+            true if since.is_some() => Shows::New,
+            true => return Err(Fault::new("new", "`since` says since when: a commit, or a time")),
         };
         let order = match take_one(&mut pairs, "sort")?.as_deref() {
             None | Some("count") => Order::Count,
