@@ -62,7 +62,7 @@ use self::{
 use crate::{
     config::SearchConfig,
     metrics::{Metrics, Status},
-    record::{RecordId, Timestamp},
+    record::{RecordId, Timestamp, rules::excerpt},
 };
 
 /// A search that has not even one certain answer by then is given up.
@@ -232,7 +232,9 @@ pub async fn read_and_find_one(request: &HttpRequest, state: &State) -> Result<R
 /// The record id in an address.
 pub fn asked_id(request: &HttpRequest) -> Result<RecordId, SearchError> {
     let text = request.match_info().query("id");
-    Uuid::try_parse(text).map(RecordId).map_err(|_| SearchError::bad("id", "is not an id"))
+    Uuid::try_parse(text)
+        .map(RecordId)
+        .map_err(|_| SearchError::bad("id", format!("`{}` is not an id", excerpt(text))))
 }
 
 /// Logs the cause of an error once, here at the edge.

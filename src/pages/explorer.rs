@@ -128,7 +128,7 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
             let view = view.as_ref().ok();
             let mut problem = Problem::new(&error, view.map(|view| view.links().here()));
             if fault.is_some() {
-                problem.text = "What is wrong with it is said above, at its field.".to_owned();
+                problem.text = "What is wrong with it is said above.".to_owned();
             }
             let page = ExplorerPage::new(Form::new(pairs, fault), view, Outcome::Problem(problem));
             api::with_retry(answer::html(&request, error.status(), page.whole()), &error)

@@ -6,7 +6,6 @@
 //! is up, the answer is what is certain by then, and a cursor that goes on where certainty ends, so following cursors returns every
 //! hit exactly once.
 
-mod one;
 mod page;
 mod pace;
 
@@ -14,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-pub use self::one::find_one;
 pub(super) use self::pace::{UNITS_FIRST, UNITS_MAX, next_units};
 use self::{
     pace::{first_units, units_to_fill},
@@ -63,6 +61,8 @@ pub struct Found {
     /// Its moment: that of the first page.
     pub as_of: AsOf,
     pub stats: Stats,
+    /// Hits that were found and are not certain to be the next ones, because the time was up: whoever goes on finds them again.
+    pub uncertain: usize,
     /// If it was asked for.
     pub explain: Option<Vec<Explained>>,
 }
@@ -108,6 +108,8 @@ struct Search<'a> {
     /// Hits behind this one did not come, for their bytes.
     cut: Option<Position>,
     rows_read: u64,
+    /// Hits that were thrown away when the time was up.
+    uncertain: usize,
 }
 
 /// Finds one page.
@@ -182,14 +184,15 @@ pub(super) async fn find_in(
         hits: Vec::new(),
         cut: None,
         rows_read: 0,
+        uncertain: 0,
     };
     let mut walk = Walk::new(snapshot, &state.catalogue, aim);
     let end = search.run(session, &mut walk).await;
     let cost = Cost { rows_read: search.rows_read, blocks: walk.blocks, took: started.elapsed() };
-    let hits = search.hits;
+    let (hits, uncertain) = (search.hits, search.uncertain);
     let explain = explain::explain(session).await;
     state.metrics.search_rows_read.inc_by(cost.rows_read);
-    Ok(Found { explain, ..page(query, &snapshot.as_of, direction, hits, end?, cost) })
+    Ok(Found { uncertain, explain, ..page(query, &snapshot.as_of, direction, hits, end?, cost) })
 }
 
 pub(super) async fn turn(state: &State) -> Result<OwnedSemaphorePermit, SearchError> {
@@ -216,9 +219,7 @@ impl Search<'_> {
                 && (Instant::now() >= self.due
                     || !session.may_go_on(self.due.min(Instant::now() + LONG_WAIT_MAX)).await);
             if let Some(position) = frontier.filter(|_| is_due).and_then(|at| self.certain_up_to(at)) {
-                let direction = self.direction;
-                self.hits.retain(|row| is_before(direction, row.position(), position));
-                return Ok(End::OutOfTime(position));
+                return Ok(self.out_of_time(position));
             }
             if !session.may_go_on(Instant::now() + TURN_WAIT_MAX).await {
                 return Err(SearchError::Busy { retry_after: Duration::from_secs(5) });
@@ -350,13 +351,18 @@ impl Search<'_> {
         is_before(self.direction, self.start, position).then_some(position)
     }
 
+    /// Keeps what is certain.
+    fn out_of_time(&mut self, position: Position) -> End {
+        let found = self.hits.len();
+        self.hits.retain(|row| is_before(self.direction, row.position(), position));
+        self.uncertain = found - self.hits.len();
+        End::OutOfTime(position)
+    }
+
     /// When time is really up: what is certain, or nothing at all.
     fn stopped(&mut self, stopped: Stopped, frontier: Option<Timestamp>) -> Result<End, SearchError> {
         match (stopped, frontier.and_then(|at| self.certain_up_to(at))) {
-            (Stopped::TimedOut, Some(position)) => {
-                self.hits.retain(|row| is_before(self.direction, row.position(), position));
-                Ok(End::OutOfTime(position))
-            }
+            (Stopped::TimedOut, Some(position)) => Ok(self.out_of_time(position)),
             (stopped, _) => Err(stopped.into()),
         }
     }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
 use super::{
     State,
     catalogue::Snapshot,
@@ -11,12 +13,13 @@ use super::{
     expr::{Expr, Field, Test},
     filter::{Filter, Match},
     find::{Found, find_in},
+    one::find_one_within,
     params::{ID_BYTES_MAX, Query},
     row::Row,
     session::Session,
     slips::slips,
 };
-use crate::record::Timestamp;
+use crate::record::{RecordId, Timestamp};
 
 /// Paths that are looked for, and texts.
 const PATHS_MAX: usize = 4;
@@ -34,6 +37,8 @@ pub struct Nothing {
     pub absent: Vec<NoField>,
     /// Texts that are in no message, or no value of a field, as the search wants it, but are the whole of another field.
     pub ids: Vec<Id>,
+    /// Texts and values that are the id of a record.
+    pub records: Vec<RecordId>,
     /// Values that no record of its time range has in a field.
     pub values: Vec<NoValue>,
     /// The newest hit of another time.
@@ -102,6 +107,13 @@ async fn find_out(why: &mut Why<'_>) -> Result<Nothing, SearchError> {
     for path in wanted(&expr, &path_of).into_iter().take(PATHS_MAX) {
         let exists = Expr::is(Field::Metadata(path.clone()), vec![Match::Prefix(String::new())]);
         if why.newest(why.within(exists)).await?.is_some_and(|newest| newest.is_none()) {
+            let is_it = |(field, _): &(&Field, &String)| matches!(field, Field::Metadata(of) if of == path);
+            if let Some((field, value)) = wanted(&expr, &value_of).into_iter().find(is_it) {
+                if why.record(value).await?.is_some() {
+                    continue; // it is said below, where values are looked for
+                }
+                nothing.ids.extend(why.id(value, Some(field)).await?);
+            }
             let texts = why.texts(&expr, path).await?;
             nothing.absent.push(NoField { path: path.clone(), texts });
         }
@@ -110,6 +122,7 @@ async fn find_out(why: &mut Why<'_>) -> Result<Nothing, SearchError> {
     let has_range = from.is_some() || to.is_some();
     for text in wanted(&expr, &text_of).into_iter().take(TEXTS_MAX) {
         nothing.ids.extend(why.id(text, None).await?);
+        nothing.records.extend(why.record(text).await?);
     }
     let is_there = |(field, _): &(&Field, &String)| match field {
         Field::Metadata(path) => nothing.absent.iter().all(|absent| absent.path != *path),
@@ -118,6 +131,12 @@ async fn find_out(why: &mut Why<'_>) -> Result<Nothing, SearchError> {
     for (field, value) in wanted(&expr, &value_of).into_iter().filter(is_there).take(VALUES_MAX) {
         let is = Expr::is(field.clone(), vec![Match::Exact(value.clone())]);
         if why.newest(why.within(is)).await?.is_some_and(|newest| newest.is_none()) {
+            if let Some(record) = why.record(value).await? {
+                if !nothing.records.contains(&record) {
+                    nothing.records.push(record);
+                }
+                continue;
+            }
             if let Some(id) = why.id(value, Some(field)).await? {
                 nothing.ids.push(id);
                 continue;
@@ -156,6 +175,17 @@ impl Why<'_> {
         match find_in(self.state, self.session, self.snapshot, &query, self.due).await {
             Ok(Found { mut rows, stats, .. }) => Ok((stats.complete || !rows.is_empty()).then(|| rows.pop())),
             Err(SearchError::TooSlow { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The record that has this text as its id.
+    async fn record(&mut self, text: &str) -> Result<Option<RecordId>, SearchError> {
+        let id = Uuid::try_parse(text).ok().map(RecordId).filter(|_| Instant::now() < self.due);
+        let Some(id) = id else { return Ok(None) };
+        match find_one_within(self.state, self.session, self.snapshot, id).await {
+            Ok(_) => Ok(Some(id)),
+            Err(SearchError::NotFound | SearchError::TooSlow { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -282,6 +282,7 @@ mod tests {
             ("resourceid=a", "unknown parameter; did you mean `resourceId`?"),
             ("levle=a", "unknown parameter; did you mean `level`?"),
             ("region=eu&b=2", "unknown parameter; a field of metadata is asked for as `metadata.region`"),
+            ("metadata=1", "unknown parameter; a field of metadata is asked for as `metadata.<path>`"),
             ("=a", "unknown parameter"),
             (&long, "at most 1024 bytes of a path, got 1025"),
         ] {

@@ -25,7 +25,8 @@ pub struct Target {
     pub rows: Vec<(Entry, i32)>,
 }
 
-/// Rows of one leaf, sorted by level.
+/// Rows of one leaf, sorted by level and time: 32 rows in the order in which somebody sends what happened long ago would make a unit that reaches
+/// over all of it, and every page would read every unit.
 pub type LeafRows = (Arc<Leaf>, Vec<Entry>);
 
 /// Rows by leaf; leaves that are missing are made. In the order of time, so that two writers cannot wait for each other.
@@ -56,7 +57,11 @@ pub async fn by_leaf(
     }
     groups.sort_by_key(|(leaf, _)| leaf.from);
     for (_, entries) in &mut groups {
-        entries.sort_by_key(|entry| batch.meta(*entry).level);
+        let key = |entry: &Entry| {
+            let meta = batch.meta(*entry);
+            (meta.level, meta.timestamp)
+        };
+        entries.sort_by_key(key);
     }
     Ok(groups)
 }

@@ -403,3 +403,24 @@ async fn an_expression_for_what_cannot_be_stored_finds_nothing() {
     }
     app.finish().await;
 }
+
+/// What comes in no order is put in order before it gets its places, so a minute of ten hours is in a few units, not in all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_in_no_order_makes_narrow_units() {
+    let app = TestApp::plan().ready().await;
+    let seconds = || (0..2_000).map(|n| n * 7_919 % 36_000);
+    let record = |second: u64| {
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        format!(
+            r#"{{"level":"info","message":"m","resourceId":"r","timestamp":"2026-01-02T{hour:02}:{minute:02}:{second:02}Z"}}"#
+        ) + "\n"
+    };
+    app.post(NDJSON, seconds().map(record).collect::<String>(), &[]).await.accepted(2_000);
+    let found = app.search(&[("from", "2026-01-02T05:00:00Z"), ("to", "2026-01-02T05:10:00Z")]).await;
+    let wanted = seconds().filter(|second| (18_000..18_600).contains(second)).count();
+    assert_eq!(found["logs"].as_array().unwrap().len(), wanted);
+    // Those of three units, and of the block that is open.
+    let rows_read = found["stats"]["rowsRead"].as_u64().unwrap();
+    assert!(rows_read <= 3 * 32 + 255, "{rows_read}");
+    app.finish_rows(2_000).await;
+}

@@ -8,7 +8,7 @@ use crate::{
         text::{shortened, shown_name},
         when::{Form, show},
     },
-    record::Timestamp,
+    record::{RecordId, Timestamp},
     search::{
         complete::items::FIELDS,
         cursor::MICROS_MIN,
@@ -39,6 +39,10 @@ pub fn hints(view: &View, nothing: &Nothing, known: &[&str]) -> Vec<Hint> {
     let is_unknown = |absent: &&NoField| !known.contains(&absent.path.as_str());
     let absent = nothing.absent.iter().filter(is_unknown).map(|absent| of_no_field(view, absent, known));
     let ids = nothing.ids.iter().filter_map(|id| of_id(view, id));
+    let records = nothing.records.iter().map(|RecordId(id)| Hint {
+        text: format!("{id} is the id of a record."),
+        instead: vec![("the record".to_owned(), format!("/logs/{id}"))],
+    });
     let pair = of_pair(view, known);
     let values = nothing.values.iter().map(|value| of_value(view, value));
     let newest = nothing.newest.map(|newest| {
@@ -55,7 +59,7 @@ pub fn hints(view: &View, nothing: &Nothing, known: &[&str]) -> Vec<Hint> {
             ],
         }
     });
-    absent.chain(ids).chain(pair).chain(values).chain(newest).collect()
+    absent.chain(ids).chain(records).chain(pair).chain(values).chain(newest).collect()
 }
 
 /// Whether [`hints`] can say more with the names that there are.
@@ -83,7 +87,7 @@ fn of_no_field(view: &View, NoField { path, texts }: &NoField, known: &[&str]) -
     let instead = test_of(&expr, &is_it).map_or_else(Vec::new, |test| {
         others(test).iter().filter_map(|other| instead(view, test, other, true)).collect()
     });
-    Hint { text: format!("No record of this time range has a value in {}.", legible(&name)), instead }
+    Hint { text: format!("{} has a value in {}.", no_record(view), legible(&name)), instead }
 }
 
 /// A text is the value of a field.
@@ -145,19 +149,29 @@ fn of_value(view: &View, NoValue { field, value, others, is_of_range }: &NoValue
     let prefix = (begin_so > 1).then(|| Match::Prefix(value.clone()));
     let others_of = prefix.into_iter().chain(others.iter().cloned().map(Match::Exact));
     let link = |other| instead(view, &test, &Expr::is(field.clone(), vec![other]), *is_of_range);
-    let at_all = if *is_of_range || others.is_empty() {
-        ""
-    } else {
-        "; records of another time have something like it"
+    let of_another_time = !is_of_range && !others.is_empty();
+    let has_it = of_another_time && others.contains(value);
+    let at_all = match (of_another_time, has_it) {
+        (_, true) => "; records of another time have",
+        (true, false) => "; records of another time have something like it",
+        (false, false) => "",
     };
     Hint {
         text: format!(
-            "No record of this time range has {} as its {}{at_all}.",
+            "{} has {} as its {}{at_all}.",
+            no_record(view),
             legible(&grammar::print_value(&asked)),
             legible(&grammar::print_name(field))
         ),
-        instead: others_of.filter_map(link).collect(),
+        // The same search at any time is what the newest hit leads to, if there is one.
+        instead: if has_it { Vec::new() } else { others_of.filter_map(link).collect() },
     }
+}
+
+/// Of what was searched.
+fn no_record(view: &View) -> &'static str {
+    let filter = &view.query.filter;
+    if filter.from.is_some() || filter.to.is_some() { "No record of this time range" } else { "No record" }
 }
 
 /// A search that asks for something else in the place of a test, wherever that stands: what it says, and where it leads. None if a query

@@ -86,7 +86,8 @@ fn facet(name: &str) -> Result<Facet, Fault> {
                 return Err(Fault::new(
                     "field",
                     format!(
-                        "a path of 1 to {PATH_BYTES_MAX} bytes without U+0000 is needed after `metadata.`"
+                        "a path of 1 to {PATH_BYTES_MAX} bytes without U+0000 is needed after `metadata.`, got {}",
+                        path.len()
                     ),
                 ));
             }

@@ -19,8 +19,10 @@ use crate::search::{
 /// Rows of the first portion, which the client waits for, and of the largest; none has more than 8 MiB of text.
 const ROWS_FIRST: usize = 500;
 const ROWS_MAX: usize = 8_000;
-/// When a portion is sent however few rows it has.
+/// When a portion is sent however few rows it has; twice as long after one that threw most of them away. Where all units reach over the same time, each
+/// portion reads all of them before its first row is certain, and a moment longer is thousands of rows more.
 const PORTION_TIME: Duration = Duration::from_secs(2);
+const PORTION_TIME_MAX: Duration = Duration::from_secs(16);
 /// When a statement of a portion is ended.
 const STATEMENT_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long it waits for its turn among what takes long.
@@ -32,6 +34,7 @@ pub struct Source {
     snapshot: Snapshot,
     /// Of the next portion; None if that was the last.
     query: Option<Query>,
+    portion_time: Duration,
     /// Records that may still be sent; None for all.
     left: Option<u64>,
     _turn: OwnedSemaphorePermit,
@@ -59,7 +62,15 @@ impl Source {
             }
         })
         .await?;
-        let mut source = Self { state, session, snapshot, query: Some(query), left: limit, _turn: turn };
+        let mut source = Self {
+            state,
+            session,
+            snapshot,
+            query: Some(query),
+            portion_time: PORTION_TIME,
+            left: limit,
+            _turn: turn,
+        };
         let rows = source.take(found);
         Ok((source, rows))
     }
@@ -72,8 +83,8 @@ impl Source {
         let found = loop {
             let started = Instant::now();
             self.session.deadline = started + STATEMENT_TIME_MAX;
-            match find_in(&self.state, &mut self.session, &self.snapshot, query, started + PORTION_TIME).await
-            {
+            let due = started + self.portion_time;
+            match find_in(&self.state, &mut self.session, &self.snapshot, query, due).await {
                 Err(SearchError::Busy { .. }) if started < patient_until => {}
                 found => break found?,
             }
@@ -82,9 +93,14 @@ impl Source {
     }
 
     fn take(&mut self, found: Found) -> Vec<Row> {
+        // Whoever reads these rows may take as long as they like.
+        self.session.give_way();
         self.left = self.left.map(|left| left - found.rows.len() as u64);
         let is_more = found.next.is_some() && self.left != Some(0);
         let query = self.query.take().filter(|_| is_more);
+        if found.uncertain > found.rows.len() {
+            self.portion_time = (self.portion_time * 2).min(PORTION_TIME_MAX);
+        }
         self.query = query.map(|query| {
             let limit = portion((query.limit * 2).min(ROWS_MAX), self.left);
             Query { limit, cursor: found.next, ..query }

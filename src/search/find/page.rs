@@ -72,5 +72,5 @@ pub(super) fn page(
         complete,
         searched_back_to,
     };
-    Found { rows, next, prev, as_of: as_of.clone(), stats, explain: None }
+    Found { rows, next, prev, as_of: as_of.clone(), stats, uncertain: 0, explain: None }
 }

@@ -48,7 +48,8 @@ impl Fault {
 
     /// The same, where fields of metadata are parameters too.
     pub fn unknown_field(name: &str, known: &[&str]) -> Self {
-        let below = || format!("; a field of metadata is asked for as `metadata.{}`", excerpt(name));
+        let path = if name == "metadata" { "<path>".to_owned() } else { excerpt(name) };
+        let below = || format!("; a field of metadata is asked for as `metadata.{path}`");
         let hint = meant(name, known).or_else(|| (!name.is_empty()).then(below));
         Self::new(name, format!("unknown parameter{}", hint.unwrap_or_default()))
     }

@@ -141,7 +141,7 @@ async fn slips(scripts: Scripts) {
     browser.goto(&format!("{}/?q=timeout+levle%3Aerror+user.id%3A4", app.url)).await;
     let meant = browser.texts(".meant").await;
     assert_eq!(meant.len(), 1, "user.id is there: {meant:?}");
-    assert!(meant[0].starts_with("No record of this time range has a value in levle. Instead: level:error"));
+    assert!(meant[0].starts_with("No record has a value in levle. Instead: level:error"));
     browser.click(".meant a").await;
     browser.arrives("/?q=timeout+level%3Aerror+user.id%3A4").await;
     assert_eq!(browser.texts("#total").await, ["4 records"]);
@@ -153,7 +153,7 @@ async fn slips(scripts: Scripts) {
     assert_eq!(browser.texts("#total").await, ["6 records"]);
     // No message has it either.
     browser.goto(&format!("{}/?q=request%3A7", app.url)).await;
-    let no_field = "No record of this time range has a value in request.";
+    let no_field = "No record has a value in request.";
     assert_eq!(browser.texts(".meant").await, [no_field]);
     // An id without its field's name.
     browser.goto(&format!("{}/?q=trace-11&from=2026-01-02T03%3A00%3A00Z", app.url)).await;
@@ -179,6 +179,23 @@ async fn slips(scripts: Scripts) {
     browser.click(".meant a").await;
     browser.arrives("/?q=commit%3Ac0ffee2").await;
     assert_eq!(browser.texts("#total").await, ["60 records"]);
+    browser.goto(&format!("{}/?q=commit%3Ac0ffee2&from=15m", app.url)).await;
+    let at_another = "No record of this time range has c0ffee2 as its commit; records of another time have.";
+    assert_eq!(browser.texts(".meant").await[0], at_another);
+    // The id of a record, under a name or none.
+    let id = app.search(&[("limit", "1")]).await["logs"][0]["id"].as_str().unwrap().to_owned();
+    for line in [id.clone(), format!("id%3A{id}")] {
+        browser.goto(&format!("{}/?q={line}", app.url)).await;
+        let is_record = format!("{id} is the id of a record. Instead: the record");
+        assert_eq!(browser.texts(".meant").await, [is_record]);
+    }
+    browser.click(".meant a").await;
+    browser.arrives(&format!("/logs/{id}")).await;
+    // The value of a field, under a name that is none.
+    browser.goto(&format!("{}/?q=sha%3Ac0ffee2", app.url)).await;
+    let meant = browser.texts(".meant").await;
+    assert_eq!(meant[0], "No record has a value in sha.");
+    assert_eq!(meant[1], "c0ffee2 is a commit, not a sha. Instead: commit:c0ffee2");
     // Another time has some.
     browser.goto(&format!("{}/?q=timeout&from=15m", app.url)).await;
     let meant = browser.texts(".meant").await;
@@ -195,7 +212,7 @@ async fn slips(scripts: Scripts) {
     // It is there, with other values: near ones are offered.
     browser.goto(&format!("{}/?q=timeout+path%3A%2Forders", app.url)).await;
     assert_eq!(browser.texts(".state h2").await, ["No record matches"]);
-    assert_eq!(browser.texts(".meant").await, ["No record of this time range has /orders as its path."]);
+    assert_eq!(browser.texts(".meant").await, ["No record has /orders as its path."]);
     browser.goto(&format!("{}/?q=timeout+resourceId%3Aapi&column=commit", app.url)).await;
     let meant = browser.texts(".meant a").await;
     assert_eq!(meant[0], "resourceId:api*");
@@ -214,7 +231,7 @@ async fn slips(scripts: Scripts) {
     assert_eq!(browser.texts("#total").await, ["60 records"]);
     // As a field of the form, in another case, beside a condition that holds.
     browser.goto(&format!("{}/?q=traceId%3Atrace-1&commit=C0FFEE1", app.url)).await;
-    let no_value = "No record of this time range has C0FFEE1 as its commit. Instead: commit:c0ffee1";
+    let no_value = "No record has C0FFEE1 as its commit. Instead: commit:c0ffee1";
     assert_eq!(browser.texts(".meant").await, [no_value]);
     browser.click(".meant a").await;
     browser.arrives("/?q=traceId%3Atrace-1+commit%3Ac0ffee1").await;

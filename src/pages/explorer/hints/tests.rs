@@ -36,7 +36,7 @@ fn a_slip_leads_to_what_was_meant() {
         let nothing = Nothing { absent, ..Nothing::default() };
         let hints = hints_of(&params[1..], &nothing);
         assert_eq!(hints.len(), 1, "{typed}");
-        assert_eq!(hints[0].text, format!("No record of this time range has a value in {path}."));
+        assert_eq!(hints[0].text, format!("No record has a value in {path}."));
         let lines: Vec<String> = hints[0].instead.iter().map(|(_, href)| line_of(href)).collect();
         assert_eq!(lines, instead, "{typed}");
     }
@@ -119,6 +119,27 @@ fn a_link_keeps_what_it_does_not_replace() {
 }
 
 #[test]
+fn the_same_value_of_another_time_is_no_other_search() {
+    let value = NoValue {
+        field: Field::Commit,
+        value: "a1".to_owned(),
+        others: vec!["a1".to_owned(), "a12".to_owned()],
+        is_of_range: false,
+    };
+    let hints = hints_of("q=commit:a1&from=15m", &Nothing { values: vec![value], ..Nothing::default() });
+    let text = "No record of this time range has a1 as its commit; records of another time have.";
+    assert_eq!((hints[0].text.as_str(), hints[0].instead.len()), (text, 0));
+}
+
+#[test]
+fn an_id_of_a_record_leads_to_it() {
+    let id = RecordId(uuid::Uuid::from_u128(7));
+    let hints = hints_of("q=x", &Nothing { records: vec![id], ..Nothing::default() });
+    assert_eq!(hints[0].text, format!("{} is the id of a record.", id.0));
+    assert_eq!(hints[0].instead, [("the record".to_owned(), format!("/logs/{}", id.0))]);
+}
+
+#[test]
 fn values_are_legible() {
     assert_eq!(legible("\u{1b}[31mred\nx\u{202e}"), "\u{241b}[31mred\u{240a}x<U+202E>");
     assert_eq!(legible(&"ä".repeat(200)), format!("{}…", "ä".repeat(LETTERS_MAX)));
@@ -177,7 +198,7 @@ fn a_value_leads_to_those_that_are_there() {
     ] {
         let hints = hints_of(params, &Nothing { values: vec![value], ..Nothing::default() });
         assert_eq!(hints.len(), 1, "{params}");
-        assert!(hints[0].text.starts_with("No record of this time range has "), "{}", hints[0].text);
+        assert!(hints[0].text.starts_with("No record has "), "{}", hints[0].text);
         let found: Vec<String> = hints[0].instead.iter().map(|(_, href)| line_of(href)).collect();
         assert_eq!(found, lines, "{params}");
         assert!(hints[0].instead.iter().all(|(_, href)| !href.contains("=X")), "{params}");
