@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{act, filled};
-use crate::harness::browser::{Browser, Scripts};
+use crate::harness::{
+    TestApp,
+    browser::{Browser, Scripts},
+};
 
 /// Type a query, use the field panel, then narrow by facets, levels, resources and what an opened row holds.
 async fn a_search(scripts: Scripts) {
@@ -134,27 +137,8 @@ async fn a_fault_is_shown_at_its_place() {
     browser.close().await;
 }
 
-/// A slip in the name of a field finds nothing, but not in silence.
-async fn slips(scripts: Scripts) {
-    let app = filled().await;
-    let browser = Browser::open(1280, scripts).await;
-    browser.goto(&format!("{}/?q=timeout+levle%3Aerror+user.id%3A4", app.url)).await;
-    let meant = browser.texts(".meant").await;
-    assert_eq!(meant.len(), 1, "user.id is there: {meant:?}");
-    assert!(meant[0].starts_with("No record has a value in levle. Instead: level:error"));
-    browser.click(".meant a").await;
-    browser.arrives("/?q=timeout+level%3Aerror+user.id%3A4").await;
-    assert_eq!(browser.texts("#total").await, ["4 records"]);
-    // What was pasted is a text and not a field.
-    browser.goto(&format!("{}/?q=Pay.java%3A7", app.url)).await;
-    assert_eq!(browser.texts(".meant a").await, ["\"Pay.java:7\""]);
-    browser.click(".meant a").await;
-    browser.arrives("/?q=%22Pay.java%3A7%22").await;
-    assert_eq!(browser.texts("#total").await, ["6 records"]);
-    // No message has it either.
-    browser.goto(&format!("{}/?q=request%3A7", app.url)).await;
-    let no_field = "No record has a value in request.";
-    assert_eq!(browser.texts(".meant").await, [no_field]);
+/// What is the value of a field, or the id of a record, is known wherever it is pasted.
+async fn ids(app: &TestApp, browser: &Browser) {
     // An id without its field's name.
     browser.goto(&format!("{}/?q=trace-11&from=2026-01-02T03%3A00%3A00Z", app.url)).await;
     assert_eq!(browser.texts(".meant a").await, ["traceId:trace-11"], "no other time has one");
@@ -196,6 +180,30 @@ async fn slips(scripts: Scripts) {
     let meant = browser.texts(".meant").await;
     assert_eq!(meant[0], "No record has a value in sha.");
     assert_eq!(meant[1], "c0ffee2 is a commit, not a sha. Instead: commit:c0ffee2");
+}
+
+/// A slip in the name of a field finds nothing, but not in silence.
+async fn slips(scripts: Scripts) {
+    let app = filled().await;
+    let browser = Browser::open(1280, scripts).await;
+    browser.goto(&format!("{}/?q=timeout+levle%3Aerror+user.id%3A4", app.url)).await;
+    let meant = browser.texts(".meant").await;
+    assert_eq!(meant.len(), 1, "user.id is there: {meant:?}");
+    assert!(meant[0].starts_with("No record has a value in levle. Instead: level:error"));
+    browser.click(".meant a").await;
+    browser.arrives("/?q=timeout+level%3Aerror+user.id%3A4").await;
+    assert_eq!(browser.texts("#total").await, ["4 records"]);
+    // What was pasted is a text and not a field.
+    browser.goto(&format!("{}/?q=Pay.java%3A7", app.url)).await;
+    assert_eq!(browser.texts(".meant a").await, ["\"Pay.java:7\""]);
+    browser.click(".meant a").await;
+    browser.arrives("/?q=%22Pay.java%3A7%22").await;
+    assert_eq!(browser.texts("#total").await, ["6 records"]);
+    // No message has it either.
+    browser.goto(&format!("{}/?q=request%3A7", app.url)).await;
+    let no_field = "No record has a value in request.";
+    assert_eq!(browser.texts(".meant").await, [no_field]);
+    ids(&app, &browser).await;
     // Another time has some.
     browser.goto(&format!("{}/?q=timeout&from=15m", app.url)).await;
     let meant = browser.texts(".meant").await;
