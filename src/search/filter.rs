@@ -149,12 +149,6 @@ impl Filter {
         Window { from: self.from.map(moment), to: self.to.map(moment) }
     }
 
-    /// True if every row of the time range is a hit.
-    pub fn matches_all(&self) -> bool {
-        let window_only = Self { from: self.from, to: self.to, ..Self::default() };
-        *self == window_only
-    }
-
     /// The parameters that mean this filter, in a fixed order.
     pub fn params(&self) -> Vec<(String, String)> {
         let mut params = Vec::new();
