@@ -362,7 +362,7 @@ async fn supervise(mut postmaster: Postmaster, launch: Launch, mut stopped: ones
 }
 
 /// Memory that glibc keeps for the next COPY, in bytes. As it is, each COPY gives back what it took, and asks for it again page by page, which was a
-/// fifth of what Postgres does while rows come in.
+/// seventh of what Postgres does while rows come in.
 const KEPT_BYTES: &str = "67108864";
 
 /// A server program under the right user. Its own process group: a Ctrl-C in the terminal must reach us alone, or Postgres would be gone

@@ -104,39 +104,41 @@ async fn find_out(why: &mut Why<'_>) -> Result<Nothing, SearchError> {
     let query = why.query;
     let expr = query.filter.expr();
     let mut nothing = Nothing::default();
+    let (texts, values) = (wanted(&expr, &text_of), wanted(&expr, &value_of));
+    for text in
+        texts.iter().take(TEXTS_MAX).copied().chain(values.iter().take(VALUES_MAX).map(|(_, value)| *value))
+    {
+        nothing.records.extend(why.record(text).await?);
+    }
+    let records = nothing.records.clone();
+    let is_record = |text: &str| Uuid::try_parse(text).is_ok_and(|id| records.contains(&RecordId(id)));
     for path in wanted(&expr, &path_of).into_iter().take(PATHS_MAX) {
         let exists = Expr::is(Field::Metadata(path.clone()), vec![Match::Prefix(String::new())]);
         if why.newest(why.within(exists)).await?.is_some_and(|newest| newest.is_none()) {
             let is_it = |(field, _): &(&Field, &String)| matches!(field, Field::Metadata(of) if of == path);
-            if let Some((field, value)) = wanted(&expr, &value_of).into_iter().find(is_it) {
-                if why.record(value).await?.is_some() {
-                    continue; // it is said below, where values are looked for
+            let mut texts = Vec::new();
+            if let Some((field, value)) = values.iter().copied().find(is_it) {
+                if is_record(value) {
+                    continue;
                 }
                 nothing.ids.extend(why.id(value, Some(field)).await?);
+                texts = why.texts(path, value).await?;
             }
-            let texts = why.texts(&expr, path).await?;
             nothing.absent.push(NoField { path: path.clone(), texts });
         }
     }
     let Filter { from, to, .. } = query.filter;
     let has_range = from.is_some() || to.is_some();
-    for text in wanted(&expr, &text_of).into_iter().take(TEXTS_MAX) {
+    for text in texts.into_iter().take(TEXTS_MAX) {
         nothing.ids.extend(why.id(text, None).await?);
-        nothing.records.extend(why.record(text).await?);
     }
-    let is_there = |(field, _): &(&Field, &String)| match field {
-        Field::Metadata(path) => nothing.absent.iter().all(|absent| absent.path != *path),
-        _ => true,
+    let is_open = |(field, value): &(&Field, &String)| match field {
+        Field::Metadata(path) if nothing.absent.iter().any(|absent| absent.path == *path) => false,
+        _ => !is_record(value),
     };
-    for (field, value) in wanted(&expr, &value_of).into_iter().filter(is_there).take(VALUES_MAX) {
+    for (field, value) in values.into_iter().filter(is_open).take(VALUES_MAX) {
         let is = Expr::is(field.clone(), vec![Match::Exact(value.clone())]);
         if why.newest(why.within(is)).await?.is_some_and(|newest| newest.is_none()) {
-            if let Some(record) = why.record(value).await? {
-                if !nothing.records.contains(&record) {
-                    nothing.records.push(record);
-                }
-                continue;
-            }
             if let Some(id) = why.id(value, Some(field)).await? {
                 nothing.ids.push(id);
                 continue;
@@ -214,17 +216,12 @@ impl Why<'_> {
     }
 
     /// The path with a value that is asked for, where a message of the time range has it as a program writes it.
-    async fn texts(&mut self, expr: &Expr, path: &str) -> Result<Vec<String>, SearchError> {
+    async fn texts(&mut self, path: &str, value: &str) -> Result<Vec<String>, SearchError> {
         let mut texts = Vec::new();
-        let values = wanted(expr, &value_of).into_iter();
-        for (_, value) in
-            values.filter(|(field, _)| matches!(field, Field::Metadata(of) if of == path)).take(1)
-        {
-            for text in [format!("{path}:{value}"), format!("{path}={value}")] {
-                let contains = Expr::Test(Test::Contains(text.clone()));
-                if matches!(self.newest(self.within(contains)).await?, Some(Some(_))) {
-                    texts.push(text);
-                }
+        for text in [format!("{path}:{value}"), format!("{path}={value}")] {
+            let contains = Expr::Test(Test::Contains(text.clone()));
+            if matches!(self.newest(self.within(contains)).await?, Some(Some(_))) {
+                texts.push(text);
             }
         }
         Ok(texts)
