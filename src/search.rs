@@ -87,6 +87,8 @@ pub struct State {
     turns_max: usize,
     /// One permit a search that is not quick.
     long_turns: Arc<Semaphore>,
+    /// What was run before.
+    repeated: Arc<session::Repeated>,
     /// One permit a running export; it has a turn as well.
     exports: Arc<Semaphore>,
     /// How long an export waits for its client.
@@ -109,6 +111,7 @@ impl State {
             turns: Arc::new(Semaphore::new(config.concurrent_max)),
             turns_max: config.concurrent_max,
             long_turns: Arc::new(Semaphore::new(config.long_max)),
+            repeated: Arc::default(),
             exports: Arc::new(Semaphore::new(config.exports_max)),
             export_wait_max: config.export_wait_max,
             keys: Arc::default(),

@@ -64,7 +64,7 @@ pub fn candidates(
     mut found: impl FnMut(usize, usize),
 ) {
     let width = slices.width();
-    let bits = evaluate(need, slices, blocks);
+    let bits = units(need, slices, blocks);
     for (place, block) in blocks.iter().enumerate() {
         let Some(block) = block else { continue };
         for unit in 0..block.units.len() {
@@ -75,8 +75,8 @@ pub fn candidates(
     }
 }
 
-/// One bit a unit: byte `unit * width + place / 8`, bit `place % 8`.
-fn evaluate(need: &Need, slices: &impl Slices, blocks: &[Option<BlockSpan>]) -> Vec<u8> {
+/// Whether it may hold a hit, one bit a unit: byte `unit * width + place / 8`, bit `place % 8`.
+pub fn units(need: &Need, slices: &impl Slices, blocks: &[Option<BlockSpan>]) -> Vec<u8> {
     let width = slices.width();
     let every = |byte: u8| vec![byte; width * UNITS];
     match need {
@@ -103,13 +103,13 @@ fn evaluate(need: &Need, slices: &impl Slices, blocks: &[Option<BlockSpan>]) -> 
         }
         Need::All(parts) => {
             let mut all = every(0xff);
-            let _ = parts.iter().all(|part| and(&mut all, &evaluate(part, slices, blocks)));
+            let _ = parts.iter().all(|part| and(&mut all, &units(part, slices, blocks)));
             all
         }
         Need::Any(parts) => {
             let mut any = every(0);
             for part in parts {
-                any.iter_mut().zip(evaluate(part, slices, blocks)).for_each(|(to, from)| *to |= from);
+                any.iter_mut().zip(units(part, slices, blocks)).for_each(|(to, from)| *to |= from);
             }
             any
         }

@@ -43,6 +43,18 @@ impl AsOf {
         self.write(':', ',')
     }
 
+    pub fn xmin(&self) -> u64 {
+        self.xmin
+    }
+
+    pub fn xmax(&self) -> u64 {
+        self.xmax
+    }
+
+    pub fn running(&self) -> &[u64] {
+        &self.running
+    }
+
     /// Whether it is still to come at `present`; or it is of another store.
     pub fn is_after(&self, present: &Self) -> bool {
         self.xmax > present.xmax

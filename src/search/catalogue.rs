@@ -7,6 +7,7 @@
 //! whoever still searches holds on to what it was given.
 
 mod chunk;
+mod directory;
 mod known;
 
 use std::{
@@ -34,9 +35,10 @@ use crate::{
     record::Timestamp,
 };
 pub use chunk::Chunk;
+pub use directory::{Directory, Place};
 use known::Known;
 
-/// Directories kept in memory, about 1 MB each.
+/// Directories kept in memory.
 const DIRECTORIES_MAX: usize = 192;
 
 /// Signatures of one statement, 12 KiB each: far from what its own time limit allows.
@@ -50,11 +52,8 @@ const BUSY: Duration = Duration::from_secs(2);
 pub struct Catalogue {
     known: tokio::sync::Mutex<Known>,
     /// By leaf and group; a group never changes.
-    directories: Mutex<HashMap<(i32, i32), Directory>>,
+    directories: Mutex<HashMap<(i32, i32), Arc<Directory>>>,
 }
-
-/// The blocks of a group in the order of its bits.
-pub type Directory = Arc<Vec<Option<BlockSpan>>>;
 
 /// The index as one snapshot of the database has it.
 pub struct Snapshot {
@@ -233,7 +232,7 @@ impl Catalogue {
         &self,
         session: &mut Session,
         groups: &[(i32, Arc<GroupHead>)],
-    ) -> Result<Vec<Directory>, Stopped> {
+    ) -> Result<Vec<Arc<Directory>>, Stopped> {
         let mut missing = Vec::new();
         {
             let cached = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,7 +244,8 @@ impl Catalogue {
             for row in session.statement(&sql::directories(missing.into_iter())).await? {
                 let directory = read_directory(row.try_get("directory")?);
                 let directory = directory.ok_or_else(|| damaged("the directory of a group"))?;
-                fresh.insert((row.try_get("leaf")?, row.try_get("grp")?), Arc::new(directory));
+                fresh
+                    .insert((row.try_get("leaf")?, row.try_get("grp")?), Arc::new(Directory::new(directory)));
             }
         }
         let mut cached = self.directories.lock().unwrap_or_else(PoisonError::into_inner);

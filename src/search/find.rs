@@ -282,7 +282,7 @@ impl Search<'_> {
             places,
             from: self.from,
             to: self.to,
-            after: self.start,
+            after: self.query.cursor.as_ref().map(|cursor| cursor.position),
             direction: self.direction,
             stored: self.stored.cloned(),
             hits: wanted as i64,

@@ -1,14 +1,14 @@
 //! Substring search whatever the case, without a collation of the database. In: the text that was typed. Out: how Postgres looks for it.
-//! The column is collate "C", where ILIKE folds ASCII and nothing else; a text with other letters that have a case becomes a regular
+//! The column is collate "C", where `lower` folds ASCII and nothing else; a text with other letters that have a case becomes a regular
 //! expression of escaped characters and pairs like `[Ää]`. Only simple pairs count: one character that maps to one other and back. Pure.
 
 /// How Postgres looks for the text.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Substring {
-    /// Nothing in it has another case: for `strpos`, which takes half the time of `ilike` and a fifth of a regular expression.
+    /// Nothing in it has another case: for `strpos` in the message as it is, which takes a fifth of the time of a regular expression.
     Exact(String),
-    /// For `ilike`.
-    Like(String),
+    /// ASCII in lower case: for `strpos` in the message in lower case, which takes three quarters of the time of `ilike`.
+    Folded(String),
     /// For `~`.
     Regex(String),
 }
@@ -17,7 +17,7 @@ pub fn substring(text: &str) -> Substring {
     if text.chars().all(|letter| other_case(letter).is_none()) {
         Substring::Exact(text.to_owned())
     } else if text.is_ascii() {
-        Substring::Like(like(text))
+        Substring::Folded(text.to_ascii_lowercase())
     } else {
         Substring::Regex(regex(text))
     }
@@ -27,19 +27,6 @@ pub fn substring(text: &str) -> Substring {
 pub fn exact_pieces(text: &str) -> Vec<&str> {
     let folds = |letter: char| !letter.is_ascii() && other_case(letter).is_some();
     text.split(folds).filter(|piece| !piece.is_empty()).collect()
-}
-
-fn like(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for letter in text.chars() {
-        if matches!(letter, '\\' | '%' | '_') {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-    }
-    pattern.push('%');
-    pattern
 }
 
 fn regex(text: &str) -> String {
@@ -78,7 +65,7 @@ mod tests {
 
     #[test]
     fn patterns() {
-        assert_eq!(substring("50% of a_b\\"), Substring::Like(r"%50\% of a\_b\\%".into()));
+        assert_eq!(substring("50% of A_b\\"), Substring::Folded("50% of a_b\\".into()));
         assert_eq!(substring("Über (x)"), Substring::Regex(r"[Üü][bB][eE][rR]\ \([xX]\)".into()));
         assert_eq!(substring("№ Ä.7"), Substring::Regex(r"№\ [Ää]\.7".into()));
         for text in ["10.60.208.139", "100%_\\", "№ 7", "ß", "\u{212a}", "数据库"] {

@@ -52,7 +52,7 @@ impl Builder {
         match test {
             Test::Contains(text) => match fold::substring(text) {
                 Substring::Exact(text) => format!("strpos(s.message, {}) > 0", self.text(text)),
-                Substring::Like(pattern) => format!("s.message ilike {}", self.text(pattern)),
+                Substring::Folded(text) => format!("strpos(lower(s.message), {}) > 0", self.text(text)),
                 Substring::Regex(pattern) => format!("s.message ~ {}", self.text(pattern)),
             },
             Test::Regex(regex) => {
@@ -132,7 +132,7 @@ impl Builder {
                 let bound = self.text(text);
                 let mut test = format!("v #>> '{{}}' = {bound}");
                 if is_number(text) {
-                    test.push_str(&format!(" or v = to_jsonb({bound}::text::numeric)"));
+                    test.push_str(&format!(" or v = {}", self.bind(Value::Json(text.clone()))));
                 }
                 if text == "null" {
                     test.push_str(" or v = 'null'");
@@ -163,10 +163,8 @@ impl Builder {
         let paths: Vec<String> = json_paths(path)
             .into_iter()
             .map(|path| {
-                let path = self.text(path);
-                format!(
-                    "exists (select from jsonb_path_query(s.metadata::jsonb, {path}::text::jsonpath) v where {test})"
-                )
+                let path = self.bind(Value::Path(path));
+                format!("exists (select from jsonb_path_query(s.metadata::jsonb, {path}) v where {test})")
             })
             .collect();
         format!("({})", paths.join("\n      or "))
@@ -255,11 +253,11 @@ mod tests {
             r#"s.level = any ($1)
     and s.resource_id ^@ $2
     and texteq(s."commit", $3)
-    and s.message ilike $4
+    and strpos(lower(s.message), $4) > 0
     and ((strpos(s.metadata, $5) > 0 or strpos(s.metadata, '\') > 0 or s.metadata ~ '[0-9][eE]')
-      and (exists (select from jsonb_path_query(s.metadata::jsonb, $7::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric))
-      or exists (select from jsonb_path_query(s.metadata::jsonb, $8::text::jsonpath) v where v #>> '{}' = $6 or v = to_jsonb($6::text::numeric))))
-    and s.message ~ $9"#
+      and (exists (select from jsonb_path_query(s.metadata::jsonb, $8) v where v #>> '{}' = $6 or v = $7)
+      or exists (select from jsonb_path_query(s.metadata::jsonb, $9) v where v #>> '{}' = $6 or v = $7)))
+    and s.message ~ $10"#
         );
         let values: Vec<String> = builder.values.iter().map(|value| format!("{value:?}")).collect();
         assert_eq!(
@@ -268,11 +266,12 @@ mod tests {
                 "Levels([5])",
                 r#"Text("server-")"#,
                 r#"Text("5e5342f")"#,
-                r#"Text("%100\\% a\\_b\\\\%")"#,
+                r#"Text("100% a_b\\")"#,
                 r#"Text("7")"#,
                 r#"Text("7")"#,
-                r#"Text("$.\"user\".\"id\"[*]")"#,
-                r#"Text("$.\"user.id\"[*]")"#,
+                r#"Json("7")"#,
+                r#"Path("$.\"user\".\"id\"[*]")"#,
+                r#"Path("$.\"user.id\"[*]")"#,
                 r#"Text("a+")"#,
             ]
         );
@@ -287,19 +286,25 @@ mod tests {
     fn conditions_of_the_query_line() {
         for (line, text) in [
             ("10.0.0.7", "strpos(s.message, $1) > 0"),
-            ("a -b", "s.message ilike $1\n    and (s.message ilike $2) is not true"),
-            ("a b or c", "(s.message ilike $1 or (s.message ilike $2 and s.message ilike $3))"),
-            ("-(a /b/)", "((s.message ilike $1 and s.message ~ $2)) is not true"),
+            (
+                "a -b",
+                "strpos(lower(s.message), $1) > 0\n    and (strpos(lower(s.message), $2) > 0) is not true",
+            ),
+            (
+                "a b or c",
+                "(strpos(lower(s.message), $1) > 0 or (strpos(lower(s.message), $2) > 0 and strpos(lower(s.message), $3) > 0))",
+            ),
+            ("-(a /b/)", "((strpos(lower(s.message), $1) > 0 and s.message ~ $2)) is not true"),
             ("commit:(a or b*)", "(texteq(s.\"commit\", $1) or s.\"commit\" ^@ $2)"),
             ("level>=warn", "s.level = any ($1)"),
             (
                 "-a:x",
                 r"(((strpos(s.metadata, $1) > 0 or strpos(s.metadata, '\') > 0)
-      and (exists (select from jsonb_path_query(s.metadata::jsonb, $3::text::jsonpath) v where v #>> '{}' = $2)))) is not true",
+      and (exists (select from jsonb_path_query(s.metadata::jsonb, $3) v where v #>> '{}' = $2)))) is not true",
             ),
             (
                 r#"a:("{}" or y*)"#,
-                "(exists (select from jsonb_path_query(s.metadata::jsonb, $3::text::jsonpath) v where v #>> '{}' = $1 or (v #>> '{}') ^@ $2))",
+                "(exists (select from jsonb_path_query(s.metadata::jsonb, $3) v where v #>> '{}' = $1 or (v #>> '{}') ^@ $2))",
             ),
         ] {
             assert_eq!(text_of(line), text, "{line}");
@@ -358,11 +363,14 @@ mod tests {
     #[test]
     fn what_costs_little_is_tested_first() {
         for (line, text) in [
-            ("a resourceId:x", "texteq(s.resource_id, $1)\n    and s.message ilike $2"),
-            ("/a+/ a level:info", "s.level = any ($1)\n    and s.message ilike $2\n    and s.message ~ $3"),
+            ("a resourceId:x", "texteq(s.resource_id, $1)\n    and strpos(lower(s.message), $2) > 0"),
+            (
+                "/a+/ a level:info",
+                "s.level = any ($1)\n    and strpos(lower(s.message), $2) > 0\n    and s.message ~ $3",
+            ),
             (
                 "a (/b/ or commit:c)",
-                "s.message ilike $1\n    and (texteq(s.\"commit\", $2) or s.message ~ $3)",
+                "strpos(lower(s.message), $1) > 0\n    and (texteq(s.\"commit\", $2) or s.message ~ $3)",
             ),
         ] {
             assert_eq!(text_of(line), text, "{line}");

@@ -3,6 +3,7 @@
 //! client leaves, the session is dropped in mid-statement, cancels it there and gives the connection up, because a cancellation that
 //! comes late would hit whoever has the connection next.
 
+mod repeated;
 mod second;
 
 use std::{
@@ -15,6 +16,7 @@ use futures_util::future;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::{NoTls, Row, error::SqlState, types::ToSql};
 
+pub use self::repeated::Repeated;
 use super::{
     State,
     as_of::{AsOf, StoredBefore},
@@ -58,6 +60,7 @@ pub struct Session {
     long_turns: Arc<Semaphore>,
     /// Held from the moment on in which the search is no quick one any more.
     long_turn: Option<OwnedSemaphorePermit>,
+    repeated: Arc<Repeated>,
     /// What was run, if that is to be explained.
     ran: Option<Ran>,
 }
@@ -133,6 +136,7 @@ impl Session {
             turns_max: state.turns_max,
             long_turns: state.long_turns.clone(),
             long_turn: None,
+            repeated: state.repeated.clone(),
             ran: None,
         };
         let begin = format!("{begin};\n{SETTINGS}");
@@ -199,11 +203,14 @@ impl Session {
         let timeout = timeout.max(TIME_MIN);
         let second = async {
             match &self.second {
-                Some(second) if !statements[1].is_empty() => run(second, statements[1], timeout).await,
+                Some(second) if !statements[1].is_empty() => {
+                    run(second, statements[1], timeout, &self.repeated).await
+                }
                 _ => Ok(Vec::new()),
             }
         };
-        let both = future::join(run(self.client(), statements[0], timeout), second);
+        let first = run(self.client(), statements[0], timeout, &self.repeated);
+        let both = future::join(first, second);
         let limit = timeout * statements[0].len().max(statements[1].len()) as u32 + SILENCE_MAX;
         let Ok((first, second)) = tokio::time::timeout(limit, both).await else {
             return Err(Stopped::Failed(SearchError::unavailable("Postgres does not answer")));
@@ -277,18 +284,27 @@ async fn give_back(client: &mut Option<Object>) {
     }
 }
 
-/// Runs statements one after the other, each within `timeout`: one round trip, the setting travels in front of them.
+/// Runs statements one after the other, each within `timeout`: one round trip, the setting travels in front of them; one more the first
+/// time that a statement comes again on a connection.
 async fn run(
     client: &Object,
     statements: &[&Statement],
     timeout: Duration,
+    repeated: &Repeated,
 ) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
     let setting = format!("set local statement_timeout = {}", timeout.as_millis().clamp(1, 60_000));
     let run = async |statement: &Statement| {
         let typed: Vec<_> = statement.values.iter().map(|value| value.typed()).collect();
         let values: Vec<_> =
             typed.iter().map(|(value, kind)| (value.as_ref() as &(dyn ToSql + Sync), kind.clone())).collect();
-        client.query_typed(&statement.text, &values).await
+        let types: Vec<_> = values.iter().map(|(_, kind)| kind.clone()).collect();
+        match repeated.prepared(client, &statement.text, &types).await? {
+            Some(prepared) => {
+                let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+                client.query(&prepared, &values).await
+            }
+            None => client.query_typed(&statement.text, &values).await,
+        }
     };
     let (set, ran) = future::join(
         client.batch_execute(&setting),

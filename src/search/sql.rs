@@ -22,8 +22,8 @@ pub struct Reading {
     pub from: Timestamp,
     /// Exclusive.
     pub to: Timestamp,
-    /// The place behind which to begin.
-    pub after: Position,
+    /// The place behind which to begin, if that is not one end of the time range.
+    pub after: Option<Position>,
     pub direction: Direction,
     pub stored: Option<StoredBefore>,
     /// Hits to return.
@@ -66,22 +66,25 @@ impl Builder {
     /// The condition on the transaction of a row of `s`; true if whatever is seen is wanted.
     pub fn stored(&mut self, before: Option<&StoredBefore>) -> String {
         let Some(StoredBefore { as_of, now }) = before else { return "true".to_owned() };
-        let as_of = self.text(as_of.pg());
+        let as_of = self.bind(Value::Snapshot(as_of.clone()));
         let now = self.bind(Value::Count(*now as i64));
-        format!("stored_before(s.xmin, {as_of}::text::pg_snapshot, {now})")
+        format!("stored_before(s.xmin, {as_of}, {now})")
     }
 
     /// Values that all places of a reading have in common, and the condition that they make in each of them, by its units.
     fn within(&mut self, reading: &Reading) -> impl Fn(&str) -> String + use<> {
         let from = self.bind(Value::Time(reading.from));
         let to = self.bind(Value::Time(reading.to));
-        let at = self.bind(Value::Time(reading.after.timestamp));
-        let id = self.bind(Value::Id(reading.after.id));
-        let compare = match reading.direction {
-            Direction::Older => "<",
-            Direction::Newer => ">",
-        };
-        move |units| format!("{} and (s.timestamp, s.id) {compare} ({at}, {id})", rows_of(units, &from, &to))
+        let after = reading.after.map_or_else(String::new, |after| {
+            let at = self.bind(Value::Time(after.timestamp));
+            let id = self.bind(Value::Id(after.id));
+            let compare = match reading.direction {
+                Direction::Older => "<",
+                Direction::Newer => ">",
+            };
+            format!(" and (s.timestamp, s.id) {compare} ({at}, {id})")
+        });
+        move |units| rows_of(units, &from, &to) + &after
     }
 }
 
@@ -222,12 +225,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_value_has_a_name_in_the_text(expr in an_expr(), as_of in option::of(an_as_of())) {
+        fn every_value_has_a_name_in_the_text(
+            expr in an_expr(),
+            as_of in option::of(an_as_of()),
+            is_later: bool,
+        ) {
             let reading = Reading {
                 places: vec![("records_20260101t000000".into(), vec![1, 2]), ("records_2026".into(), vec![3])],
                 from: Timestamp(0),
                 to: Timestamp(1),
-                after: Position { timestamp: Timestamp(1), id: Uuid::nil() },
+                after: is_later.then_some(Position { timestamp: Timestamp(1), id: Uuid::nil() }),
                 direction: Direction::Older,
                 stored: as_of.map(|as_of| StoredBefore { as_of, now: 7 }),
                 hits: 51,

@@ -2,11 +2,12 @@
 //! hits, those with the newest rows first (or the oldest, when walking the other way), and how far everything has been seen.
 //!
 //! Leaves do not overlap, so they come one after the other. Within one, a heap holds the units that are known; the chunks and groups that
-//! could hold a nearer one are looked into first: chunks, which are in memory, one at a time, groups a few at a time. Units of open blocks
-//! reach to the end of their leaf, because rows may be there. Where few units may hold a hit, a portion reaches over groups and leaves:
-//! each portion is a round trip.
+//! could hold a nearer one are looked into first: chunks, which are in memory, one at a time, groups a few at a time, and their blocks one
+//! by one. Units of open blocks reach to the end of their leaf, because rows may be there. Where few units may hold a hit, a portion reaches
+//! over groups and leaves: each portion is a round trip.
 
 mod groups;
+mod opened;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::stage::{Candidate, Stage};
+use self::{opened::Opened, stage::Stage};
 use super::{
     catalogue::{Catalogue, GroupHead, LeafView, Snapshot},
     cursor::Direction,
@@ -60,7 +61,8 @@ pub struct Walk<'a> {
     leaves: VecDeque<Arc<LeafView>>,
     /// All groups that are still to come, in the order of the walk.
     groups: VecDeque<(i32, Arc<GroupHead>)>,
-    opened: HashMap<(i32, i32), Vec<Candidate>>,
+    /// Groups that were opened in advance; None for those that hold no hit.
+    opened: HashMap<(i32, i32), Option<Opened>>,
     open_next: usize,
     /// The values that a hit has, as far as they may rule out groups.
     values: Vec<Token>,
@@ -255,7 +257,7 @@ impl<'a> Walk<'a> {
                     self.groups.push_back(group);
                 } else {
                     self.blocks.skipped += group.1.blocks;
-                    self.opened.insert((group.0, group.1.number), Vec::new());
+                    self.opened.insert((group.0, group.1.number), None);
                 }
             }
             self.admitted = self.groups.len();
@@ -264,7 +266,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Puts the candidates of the nearest group of this leaf into the heap.
+    /// Opens the nearest group of this leaf.
     async fn open_group(&mut self, session: &mut Session) -> Result<(), Stopped> {
         let stage = self.stage.as_mut().expect("a group is opened in its leaf");
         let Some(group) = stage.groups.front() else {
@@ -283,13 +285,13 @@ impl<'a> Walk<'a> {
             let count = self.open_next.min(self.groups.len());
             let wanted: Vec<(i32, Arc<GroupHead>)> = self.groups.iter().take(count).cloned().collect();
             let found = groups::read(session, self.catalogue, &self.aim, &wanted, &mut self.blocks).await?;
-            self.opened.extend(found);
+            self.opened.extend(found.into_iter().map(|(place, group)| (place, Some(group))));
             self.groups.drain(..count);
             self.admitted = self.admitted.saturating_sub(count);
             self.open_next = (self.open_next * GROUPS_GROWTH).min(GROUPS_MAX);
         }
         let stage = self.stage.as_mut().expect("the leaf is still the same");
-        stage.opened(self.opened.remove(&place).unwrap_or_default());
+        stage.opened(self.opened.remove(&place).flatten());
         Ok(())
     }
 }

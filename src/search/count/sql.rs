@@ -217,9 +217,7 @@ fn counted(to: &mut Builder, number: usize, facet: &Facet) -> String {
         Facet::Field(Field::Metadata(path)) => {
             let found: Vec<String> = json_paths(path)
                 .into_iter()
-                .map(|path| {
-                    format!("select jsonb_path_query(metadata, {}::text::jsonpath) as v", to.text(path))
-                })
+                .map(|path| format!("select jsonb_path_query(metadata, {}) as v", to.bind(Value::Path(path))))
                 .collect();
             let found = found.join("\n    union all ");
             format!(

@@ -1,11 +1,11 @@
-//! Groups of a walk are opened. In: groups of any leaf. Out: the units in them that may hold a hit.
+//! Groups of a walk are opened. In: groups of any leaf. Out: each with the bits that tell which of its units may hold a hit.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
 
-use super::{Aim, Blocks, key, stage::Candidate};
+use super::{Aim, Blocks, key, opened::Opened, stage::Candidate};
 use crate::{
     index::{
         need::Need,
@@ -20,14 +20,14 @@ use crate::{
     },
 };
 
-/// Candidates of some groups, by leaf and group.
+/// Some groups, by leaf and number.
 pub(super) async fn read(
     session: &mut Session,
     catalogue: &Catalogue,
     aim: &Aim,
     wanted: &[(i32, Arc<GroupHead>)],
     blocks: &mut Blocks,
-) -> Result<Vec<((i32, i32), Vec<Candidate>)>, Stopped> {
+) -> Result<Vec<((i32, i32), Opened)>, Stopped> {
     let directories = catalogue.directories(session, wanted).await?;
     let (mut bits, mut bytes) = (Vec::new(), Vec::new());
     aim.need.places(&mut bits, &mut bytes);
@@ -55,7 +55,7 @@ pub(super) async fn read(
     }
     let found = wanted.iter().zip(directories).map(|((leaf, group), directory)| {
         let place = (*leaf, group.number);
-        (place, candidates(aim, &slices[&place], &directory, blocks))
+        (place, Opened::new(aim, &slices[&place], directory, blocks))
     });
     Ok(found.collect())
 }
@@ -90,7 +90,7 @@ pub(super) async fn may_hold(
     Ok((0..groups.len()).map(|at| need.may_hold(&|token| !absent.contains(&(at, token)))).collect())
 }
 
-/// Units within the time range that may hold a hit.
+/// Units of a chunk within the time range that may hold a hit.
 pub(super) fn candidates(
     aim: &Aim,
     slices: &impl Slices,

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Aim, Blocks, Portion, groups::candidates, key, leaf_key};
+use super::{Aim, Blocks, Portion, groups::candidates, key, leaf_key, opened::Opened};
 use crate::{
     index::signature::UNITS,
     search::{
@@ -19,6 +19,9 @@ pub(super) struct Stage {
     heap: BinaryHeap<Candidate>,
     /// Those that were not looked into, with the key of their nearest row and their place in the leaf.
     pub(super) chunks: BinaryHeap<(i64, usize)>,
+    /// Groups that were opened, and those with blocks that were not looked into, with the key of their nearest row and their place here.
+    opened: Vec<Opened>,
+    with_more: BinaryHeap<(i64, usize)>,
     /// Of this leaf, the nearest first.
     pub(super) groups: VecDeque<Arc<GroupHead>>,
 }
@@ -62,13 +65,13 @@ impl Stage {
         let nearest =
             |(place, chunk): (usize, &Arc<Chunk>)| (key(aim.direction, chunk.from, chunk.to), place);
         let chunks = within.map(nearest).collect();
-        Self { leaf, heap, chunks, groups }
+        Self { leaf, heap, chunks, opened: Vec::new(), with_more: BinaryHeap::new(), groups }
     }
 
     /// Key of the nearest row that there can be.
     pub(super) fn nearest(&self, direction: Direction) -> Option<i64> {
-        let chunk = self.chunks.peek().map(|(nearest, _)| *nearest);
-        self.heap.peek().map(|top| top.key).max(chunk).max(self.nearest_group(direction))
+        let within = self.nearest_within().map(|(nearest, _)| nearest);
+        self.heap.peek().map(|top| top.key).max(within).max(self.nearest_group(direction))
     }
 
     /// Takes units that are nearer than any group that was not opened and no farther than `farthest`, until the portion has `units_max`.
@@ -83,7 +86,7 @@ impl Stage {
         let group = self.nearest_group(aim.direction);
         let is_next = |top: &&Candidate| top.key >= farthest && group.is_none_or(|group| top.key > group);
         while portion.units.len() < units_max {
-            self.look_into_chunks(aim, blocks);
+            self.look_within(aim, blocks);
             let Some(top) = self.heap.peek().filter(is_next) else { break };
             match top.rows {
                 Some(known) => portion.rows += u64::from(known),
@@ -94,26 +97,44 @@ impl Stage {
         }
     }
 
-    /// The group whose candidates are in the heap from now on.
-    pub(super) fn opened(&mut self, candidates: Vec<Candidate>) {
+    /// The nearest group was opened; None if it holds no hit.
+    pub(super) fn opened(&mut self, group: Option<Opened>) {
         self.groups.pop_front();
-        self.heap.extend(candidates);
+        let nearest = group.as_ref().and_then(Opened::nearest);
+        if let (Some(group), Some(nearest)) = (group, nearest) {
+            self.with_more.push((nearest, self.opened.len()));
+            self.opened.push(group);
+        }
+    }
+
+    /// Key of the nearest row of the chunks and blocks that were not looked into, and whether that is in a chunk.
+    fn nearest_within(&self) -> Option<(i64, bool)> {
+        let chunk = self.chunks.peek().map(|(nearest, _)| (*nearest, true));
+        chunk.max(self.with_more.peek().map(|(nearest, _)| (*nearest, false)))
     }
 
     fn nearest_group(&self, direction: Direction) -> Option<i64> {
         self.groups.front().map(|group| key(direction, group.from, group.to))
     }
 
-    /// Puts the candidates of the chunks into the heap that could hold a nearer unit than those that are there and than any group.
-    fn look_into_chunks(&mut self, aim: &Aim, blocks: &mut Blocks) {
+    /// Puts the candidates of the chunks and blocks into the heap that could hold a nearer unit than those that are there and than any
+    /// group that was not opened.
+    fn look_within(&mut self, aim: &Aim, blocks: &mut Blocks) {
         let group = self.nearest_group(aim.direction);
-        while let Some((nearest, place)) = self.chunks.peek()
-            && self.heap.peek().is_none_or(|top| top.key <= *nearest)
-            && group.is_none_or(|group| group < *nearest)
+        while let Some((nearest, is_in_chunk)) = self.nearest_within()
+            && self.heap.peek().is_none_or(|top| top.key <= nearest)
+            && group.is_none_or(|group| group < nearest)
         {
-            let chunk = &self.leaf.chunks[*place];
-            self.heap.extend(candidates(aim, &chunk.slices(), &chunk.blocks, blocks));
-            self.chunks.pop();
+            if is_in_chunk {
+                let Some((_, place)) = self.chunks.pop() else { return };
+                let chunk = &self.leaf.chunks[place];
+                self.heap.extend(candidates(aim, &chunk.slices(), &chunk.blocks, blocks));
+            } else {
+                let Some((_, place)) = self.with_more.pop() else { return };
+                let group = &mut self.opened[place];
+                group.next(aim, &mut self.heap);
+                self.with_more.extend(group.nearest().map(|nearest| (nearest, place)));
+            }
         }
     }
 }

@@ -1,0 +1,70 @@
+//! A group whose bits are known. In: its directory and the slices that a walk needs. Out: its units that may hold a hit, a block at a time,
+//! those with the nearest rows first: there may be 32,768, and a page of a common word needs two of them.
+
+use std::sync::Arc;
+
+use super::{Aim, Blocks, key, stage::Candidate};
+use crate::{
+    index::{
+        probe::{self, Slices},
+        signature::UNITS,
+    },
+    search::catalogue::Directory,
+};
+
+pub(super) struct Opened {
+    directory: Arc<Directory>,
+    width: usize,
+    /// One a unit.
+    bits: Vec<u8>,
+    /// Blocks that were not handed out, the nearest last: the key of their nearest row, and their place.
+    left: Vec<(i64, u32)>,
+}
+
+impl Opened {
+    pub(super) fn new(
+        aim: &Aim,
+        slices: &impl Slices,
+        directory: Arc<Directory>,
+        blocks: &mut Blocks,
+    ) -> Self {
+        let width = slices.width();
+        let bits = probe::units(&aim.need, slices, &directory.blocks);
+        // One bit a block.
+        let mut any = vec![0; width];
+        for unit in bits.chunks_exact(width) {
+            any.iter_mut().zip(unit).for_each(|(any, unit)| *any |= unit);
+        }
+        let all = directory.nearest_first(aim.direction);
+        let may_hold = all.iter().rev().filter(|block| {
+            let place = block.place as usize;
+            any[place / 8] >> (place % 8) & 1 == 1 && block.from < aim.to && aim.from <= block.to
+        });
+        let left: Vec<_> =
+            may_hold.map(|block| (key(aim.direction, block.from, block.to), block.place)).collect();
+        blocks.skipped += (all.len() - left.len()) as u64;
+        Self { directory, width, bits, left }
+    }
+
+    /// Key of the nearest row that there can be in what was not handed out.
+    pub(super) fn nearest(&self) -> Option<i64> {
+        self.left.last().map(|(nearest, _)| *nearest)
+    }
+
+    /// Hands out the units of the next block.
+    pub(super) fn next(&mut self, aim: &Aim, to: &mut impl Extend<Candidate>) {
+        let Some((_, place)) = self.left.pop() else { return };
+        let place = place as usize;
+        let Some(block) = &self.directory.blocks[place] else { return };
+        let units = block.units.iter().enumerate().take(UNITS).filter(|(unit, span)| {
+            self.bits[unit * self.width + place / 8] >> (place % 8) & 1 == 1
+                && span.from < aim.to
+                && aim.from <= span.to
+        });
+        to.extend(units.map(|(unit, span)| Candidate {
+            key: key(aim.direction, span.from, span.to),
+            unit: block.unit_id(unit),
+            rows: Some(span.rows),
+        }));
+    }
+}
