@@ -254,6 +254,40 @@ async fn bad_parameters_name_their_field() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_is_found_however_it_was_written() {
+    let app = TestApp::plan().ready().await;
+    let spellings = [
+        ["10200", "102e2", "1.02E4", "0.102e+5", "1020000e-2", "10200.0", "10200e0", "10.20e3"],
+        ["-0.07", "-7e-2", "-0.7E-1", "-70.0e-3", "-0.070", "-0.007e1", "-700e-4", "-0.07e0"],
+        ["0", "0e5", "-0", "0.0", "0.00E1", "0E-3", "-0.0e2", "0.000"],
+    ];
+    let records: Vec<String> = spellings
+        .iter()
+        .flatten()
+        .map(|text| {
+            let mut record = with("message", json!(text));
+            record["metadata"] = json!({"n": "here"});
+            record.to_string().replace("\"here\"", text)
+        })
+        .collect();
+    app.post(NDJSON, records.join("\n"), &[]).await.accepted(records.len());
+    app.wait_rows(records.len() as i64).await;
+    for spelled in spellings {
+        for asked in spelled {
+            let mut found = messages(&app.search(&[("metadata.n", asked)]).await);
+            found.sort_unstable();
+            let mut expected = spelled;
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{asked}");
+        }
+    }
+    for (begin, count) in [("102*", 8), ("-0.0*", 8), ("1*", 8), ("0*", 8), ("103*", 0)] {
+        let found = app.search(&[("metadata.n", begin)]).await;
+        assert_eq!(messages(&found).len(), count, "{begin}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metadata_by_every_kind_of_value() {
     let app = TestApp::plan().ready().await;
     let metadata = json!({
