@@ -56,8 +56,15 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{
-    as_of::AsOf, catalogue::Catalogue, cursor::Cursor, error::SearchError, explain::Explained, find::Found,
-    history::History, params::Query, row::Row,
+    as_of::AsOf,
+    catalogue::Catalogue,
+    cursor::Cursor,
+    error::SearchError,
+    explain::Explained,
+    find::Found,
+    history::History,
+    params::{Fault, Query},
+    row::Row,
 };
 use crate::{
     config::SearchConfig,
@@ -67,6 +74,9 @@ use crate::{
 
 /// A search that has not even one certain answer by then is given up.
 const TIME_MAX: Duration = Duration::from_secs(10);
+
+/// What a search or a deletion in JSON may have.
+const BODY_BYTES_MAX: usize = 256 << 10;
 
 /// What all searches of the process share, and the connections of those that run in the same place.
 #[derive(Clone)]
@@ -142,7 +152,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/api/logs").route(web::get().to(search_json)).route(web::head().to(search_json)),
         )
-        .service(web::resource("/v1/query").route(web::post().to(query_json)))
+        .service(
+            web::resource("/v1/query")
+                .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+                .route(web::post().to(query_json)),
+        )
         .service(
             web::resource("/api/logs/{id}")
                 .route(web::get().to(record_json))
@@ -201,10 +215,10 @@ async fn search_json(request: HttpRequest, state: web::Data<State>) -> HttpRespo
 }
 
 /// `POST /v1/query`: the parameters of `GET /api/logs` as a JSON object, for values too long for a URL.
-async fn query_json(body: web::Bytes, state: web::Data<State>) -> HttpResponse {
+async fn query_json(body: BodyRead, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
     let found = async {
-        let query = params::read(&params::from_json(&body)?, Timestamp::now())?;
+        let query = params::read(&params::from_json(&read_body(body)?)?, Timestamp::now())?;
         find::find(&state, &query).await
     };
     let answer = match found.await {
@@ -215,6 +229,17 @@ async fn query_json(body: web::Bytes, state: web::Data<State>) -> HttpResponse {
     answer
 }
 
+/// What there is to read when a handler begins.
+type BodyRead = Result<web::Bytes, actix_web::Error>;
+
+/// A body within [`BODY_BYTES_MAX`].
+fn read_body(body: BodyRead) -> Result<web::Bytes, SearchError> {
+    body.map_err(|error| match error.as_response_error().status_code() {
+        StatusCode::PAYLOAD_TOO_LARGE => SearchError::TooLarge { bytes_max: BODY_BYTES_MAX },
+        _ => SearchError::bad("body", format!("cannot be read: {error}")),
+    })
+}
+
 async fn read_and_find(request: &HttpRequest, state: &State) -> Result<Found, SearchError> {
     let (pairs, explains) = explain::asked(request)?;
     let query = Query { explains, ..params::read(&pairs, Timestamp::now())? };
@@ -222,7 +247,13 @@ async fn read_and_find(request: &HttpRequest, state: &State) -> Result<Found, Se
 }
 
 async fn record_json(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
-    match read_and_find_one(&request, &state).await {
+    let found = async {
+        match params::decode(request.query_string())?.first() {
+            Some((name, _)) => Err(Fault::unknown(name, &[]).into()),
+            None => read_and_find_one(&request, &state).await,
+        }
+    };
+    match found.await {
         Ok(row) => answer::json(StatusCode::OK, &row),
         Err(error) => answer::json_error(logged(&error)),
     }

@@ -1,5 +1,5 @@
 //! CSV rows to drafts. Header names are field names; `metadata.a.b` columns nest, a `metadata` column holds JSON, an empty cell is
-//! absent. Quoting is RFC 4180's.
+//! absent, and two cells of one record cannot say the same. Quoting is RFC 4180's.
 
 use std::borrow::Cow;
 
@@ -50,20 +50,20 @@ fn draft<'a>(
         }
         let name = name.trim();
         let cell = std::str::from_utf8(cell).map_err(|_| Fault::new(excerpt(name), "invalid UTF-8"))?;
-        let text = Some(Cow::Borrowed(cell));
-        match name {
-            "level" => draft.level = text,
-            "message" => draft.message = text,
-            "resourceId" => draft.resource_id = text,
-            "timestamp" => draft.timestamp = text,
-            "traceId" => draft.trace_id = text,
-            "spanId" => draft.span_id = text,
-            "commit" => draft.commit = text,
-            "id" => draft.client_id = text,
+        let text = Cow::Borrowed(cell);
+        let is_free = match name {
+            "level" => draft.level.replace(text).is_none(),
+            "message" => draft.message.replace(text).is_none(),
+            "resourceId" => draft.resource_id.replace(text).is_none(),
+            "timestamp" => draft.timestamp.replace(text).is_none(),
+            "traceId" => draft.trace_id.replace(text).is_none(),
+            "spanId" => draft.span_id.replace(text).is_none(),
+            "commit" => draft.commit.replace(text).is_none(),
+            "id" => draft.client_id.replace(text).is_none(),
             "metadata" => {
                 let raw: &RawValue = serde_json::from_str(cell)
                     .map_err(|error| Fault::new("metadata", format!("not JSON: {}", describe(&error))))?;
-                draft.metadata = Some(Cow::Borrowed(raw.get())).filter(|json| json != "null");
+                draft.metadata.replace(Cow::Borrowed(raw.get())).is_none()
             }
             _ => match name.strip_prefix("metadata.") {
                 Some(path) => {
@@ -76,39 +76,38 @@ fn draft<'a>(
                             format!("at most {limit} levels deep, got {depth}"),
                         ));
                     }
-                    nest(&mut nested, path, cell);
+                    nest(&mut nested, path, cell)
                 }
                 None if unknown == Unknown::Reject => {
                     return Err(Fault::new(excerpt(name), "not a field of a record"));
                 }
                 None => nest_at(&mut nested, name, cell),
             },
+        };
+        if !is_free {
+            return Err(Fault::new(excerpt(name), "another column has a value at the same place"));
         }
     }
+    draft.metadata = draft.metadata.filter(|json| json != "null");
     let json = |value: &Value| Cow::Owned(value.to_string());
     draft.extra =
         nested.iter().map(|(name, value)| (json(&Value::from(name.as_str())), json(value))).collect();
     Ok(draft)
 }
 
-/// Puts a cell at the end of a dotted path; a column that already stands in the way gives way.
-fn nest(map: &mut Map<String, Value>, path: &str, cell: &str) {
+/// Puts a cell at the end of a dotted path; false if another stands there or in the way.
+fn nest(map: &mut Map<String, Value>, path: &str, cell: &str) -> bool {
     match path.split_once('.') {
         None => nest_at(map, path, cell),
-        Some((step, rest)) => {
-            let slot = map.entry(step).or_insert_with(|| Value::Object(Map::new()));
-            if !slot.is_object() {
-                *slot = Value::Object(Map::new());
-            }
-            if let Value::Object(inner) = slot {
-                nest(inner, rest, cell);
-            }
-        }
+        Some((step, rest)) => match map.entry(step).or_insert_with(|| Value::Object(Map::new())) {
+            Value::Object(inner) => nest(inner, rest, cell),
+            _ => false,
+        },
     }
 }
 
-fn nest_at(map: &mut Map<String, Value>, name: &str, cell: &str) {
-    map.insert(name.to_owned(), Value::from(cell));
+fn nest_at(map: &mut Map<String, Value>, name: &str, cell: &str) -> bool {
+    map.insert(name.to_owned(), Value::from(cell)).is_none()
 }
 
 #[cfg(test)]
@@ -140,6 +139,33 @@ mod tests {
         assert_eq!(seen[0], Ok(good));
         assert_eq!(seen[1], Err(Fault::new("record", "expected 7 cells as in the header, got 2")));
         assert!(seen[2].as_ref().unwrap_err().error.starts_with("not JSON: EOF"));
+    }
+
+    #[test]
+    fn two_cells_of_one_place_are_refused() {
+        let outcome = |header: &str, row: &str| {
+            let mut seen = Vec::new();
+            let body = format!("{header}\n{row}\n");
+            records(Format::Csv, body.as_bytes(), Unknown::Keep, 10, &mut |item| {
+                seen.push(item.draft.map(drop).map_err(|fault| fault.field.into_owned()));
+            })
+            .unwrap();
+            seen.pop().unwrap()
+        };
+        for (header, row, field) in [
+            ("level,level", "info,warn", "level"),
+            ("level,level", "info,", ""),
+            ("metadata.a,metadata.a.b", "1,2", "metadata.a.b"),
+            ("metadata.a.b,metadata.a", "1,2", "metadata.a"),
+            ("metadata.a.b,metadata.a", "1,", ""),
+            ("metadata.a,metadata.a", "1,1", "metadata.a"),
+            ("colour,metadata.colour", "red,blue", "metadata.colour"),
+            ("metadata,metadata", "{},null", "metadata"),
+            ("metadata.a.b,metadata.a.c", "1,2", ""),
+        ] {
+            let expected = if field.is_empty() { Ok(()) } else { Err(field.to_owned()) };
+            assert_eq!(outcome(header, row), expected, "{header} {row}");
+        }
     }
 
     #[test]

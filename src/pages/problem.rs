@@ -27,6 +27,7 @@ impl Problem {
             SearchError::Bad(fault) => {
                 ("problem", "This search cannot be run", shown(&format!("{}: {}", fault.field, fault.error)), None)
             }
+            SearchError::TooLarge { .. } => ("problem", "Too large", format!("{error}."), None),
             SearchError::NotFound | SearchError::NoTrace => ("problem", "Not found", error.to_string(), None),
             SearchError::Busy { .. } => (
                 "slow",

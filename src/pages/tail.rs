@@ -121,7 +121,7 @@ fn read(request: &HttpRequest) -> Result<Asked, SearchError> {
             "as" => match value.as_str() {
                 "html" => is_html = true,
                 "json" | "" => is_html = false,
-                _ => fault = Some(Fault::new("as", "html or json is needed")),
+                _ => fault = Some(Fault::needed("as", "html or json", value)),
             },
             "after" if value.is_empty() => {}
             "after" => after = Some(("after", value.clone())),
@@ -136,7 +136,7 @@ fn read(request: &HttpRequest) -> Result<Asked, SearchError> {
         after = Some(("Last-Event-ID", String::from_utf8_lossy(id.as_bytes()).into_owned()));
     }
     let after = after.map(|(name, text)| {
-        AsOf::parse(&text).ok_or_else(|| Fault::new(name, "is no id of an event; follow without it"))
+        AsOf::parse(&text).ok_or_else(|| Fault::needed(name, "the id of an event or nothing", &text))
     });
     let given = |name: &str| pairs.iter().any(|(known, value)| known == name && !value.is_empty());
     if let Some(name) = NOT_HERE.into_iter().find(|name| given(name)) {

@@ -38,7 +38,7 @@ pub use chunk::Chunk;
 pub use directory::{Directory, Place};
 use known::Known;
 
-/// Directories kept in memory.
+/// Directories kept in memory, about 1.2 MB each.
 const DIRECTORIES_MAX: usize = 192;
 
 /// Signatures of one statement, 12 KiB each: far from what its own time limit allows.

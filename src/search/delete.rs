@@ -21,12 +21,13 @@ use self::{
     order::{Action, Order},
 };
 use super::{
-    State, answer,
+    BODY_BYTES_MAX, BodyRead, State, answer,
     catalogue::Snapshot,
     cursor::{Direction, MICROS_MIN},
     error::SearchError,
     find::{check_regexes, turn},
     need::need,
+    read_body,
     session::Session,
     walk::{Aim, Portion, Walk},
 };
@@ -68,17 +69,21 @@ struct Reply {
 }
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/v1/delete").route(web::post().to(delete)));
+    config.service(
+        web::resource("/v1/delete")
+            .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+            .route(web::post().to(delete)),
+    );
 }
 
-async fn delete(request: HttpRequest, body: web::Bytes, access: web::Data<Access>) -> HttpResponse {
-    match answer_to(&request, &body, &access).await {
+async fn delete(request: HttpRequest, body: BodyRead, access: web::Data<Access>) -> HttpResponse {
+    match answer_to(&request, body, &access).await {
         Ok(reply) => answer::json(StatusCode::OK, &reply),
         Err(error) => error.answer(),
     }
 }
 
-async fn answer_to(request: &HttpRequest, body: &[u8], access: &Access) -> Result<Reply, DeleteError> {
+async fn answer_to(request: &HttpRequest, body: BodyRead, access: &Access) -> Result<Reply, DeleteError> {
     // 1. Who may, and what. A page elsewhere can make a browser send a form, but not this type.
     let state = match access {
         Access::Allowed(state) => state,
@@ -87,7 +92,7 @@ async fn answer_to(request: &HttpRequest, body: &[u8], access: &Access) -> Resul
     if !is_json(request) {
         return Err(DeleteError::WrongType);
     }
-    let order = Order::read(body, Timestamp::now())?;
+    let order = Order::read(&read_body(body)?, Timestamp::now())?;
     // 2. Count, and delete.
     let started = Instant::now();
     let _turn = turn(state).await?;

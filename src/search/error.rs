@@ -13,6 +13,8 @@ pub enum SearchError {
     /// The request names something that cannot be used.
     #[error("{}: {}", .0.field, .0.error)]
     Bad(Fault),
+    #[error("a body has at most {bytes_max} bytes")]
+    TooLarge { bytes_max: usize },
     #[error("there is no record with this id")]
     NotFound,
     #[error("no record has this traceId")]
@@ -46,6 +48,7 @@ impl SearchError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound | Self::NoTrace => StatusCode::NOT_FOUND,
             Self::Busy { .. }
             | Self::Crowded { .. }
@@ -64,7 +67,9 @@ impl SearchError {
             | Self::TooSlow { retry_after }
             | Self::Unavailable { retry_after, .. } => Some(*retry_after),
             Self::LeafGone | Self::Contended => Some(Duration::from_secs(1)),
-            Self::Bad(_) | Self::NotFound | Self::NoTrace | Self::Internal { .. } => None,
+            Self::Bad(_) | Self::TooLarge { .. } | Self::NotFound | Self::NoTrace | Self::Internal { .. } => {
+                None
+            }
         }
     }
 
@@ -73,6 +78,7 @@ impl SearchError {
         match self {
             Self::Unavailable { cause, .. } | Self::Internal { cause } => Some(cause),
             Self::Bad(_)
+            | Self::TooLarge { .. }
             | Self::NotFound
             | Self::NoTrace
             | Self::Busy { .. }
@@ -147,6 +153,7 @@ mod tests {
         let second = Duration::from_secs(1);
         for (error, status, text) in [
             (SearchError::bad("limit", "is too large"), 400, "limit: is too large"),
+            (SearchError::TooLarge { bytes_max: 7 }, 413, "a body has at most 7 bytes"),
             (SearchError::NotFound, 404, "there is no record with this id"),
             (SearchError::NoTrace, 404, "no record has this traceId"),
             (SearchError::Busy { retry_after: second }, 503, "too many searches are running"),

@@ -239,6 +239,23 @@ async fn bad_parameters_name_their_field() {
         assert_eq!(page.status, 400, "{query} on the page");
         assert!(page.text().contains("This search cannot be run") && page.text().contains("<form"));
     }
+    for (path, field, error) in [
+        ("/api/facets?field=resourceid", "field", "did you mean `resourceId`?"),
+        ("/api/facets?field=region", "field", "a field of metadata is asked for as `metadata.region`"),
+        ("/api/logs/01920000-0000-7000-8000-000000000000?limit=1", "limit", "unknown parameter"),
+        ("/tail?after=zz", "after", "the id of an event or nothing is needed, got `zz`"),
+        ("/tail?as=xml", "as", "html or json is needed, got `xml`"),
+    ] {
+        let answer = app.get(path).await;
+        assert_eq!((answer.status, &answer.json["field"]), (400, &json!(field)), "{path}");
+        assert!(answer.json["error"].as_str().unwrap().ends_with(error), "{path}: {}", answer.text());
+    }
+    let long = json!({"message": "x".repeat(300_000)}).to_string();
+    for path in ["/v1/query", "/v1/delete"] {
+        let answer = app.post_at(path, "application/json", &long, &[]).await;
+        let expected = json!({"error": "a body has at most 262144 bytes"});
+        assert_eq!((answer.status, &answer.json), (413, &expected), "{path}");
+    }
     assert_eq!(app.get("/api/logs/nonsense").await.status, 400);
     assert_eq!(app.get("/api/logs/01920000-0000-7000-8000-000000000000").await.status, 404);
     assert_eq!(app.get("/logs/01920000-0000-7000-8000-000000000000").await.status, 404);

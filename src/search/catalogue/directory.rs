@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::{index::span::BlockSpan, record::Timestamp, search::cursor::Direction};
 
-/// About 1.2 MB for 4,096 blocks.
+/// Up to 4,096 blocks.
 pub struct Directory {
     /// In the order of the group's bits.
     pub blocks: Vec<Option<BlockSpan>>,

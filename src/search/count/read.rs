@@ -18,6 +18,8 @@ use crate::{
 
 type Pairs = Vec<(String, String)>;
 
+/// Fields of a facet that are not in metadata.
+const NAMES: [&str; 6] = ["level", "resourceId", "commit", "traceId", "spanId", "metadata"];
 const VALUES_DEFAULT: usize = 10;
 const VALUES_MAX: usize = 100;
 
@@ -95,7 +97,7 @@ fn facet(name: &str) -> Result<Facet, Fault> {
             None => {
                 const NEEDED: &str =
                     "level, resourceId, commit, traceId, spanId, metadata or metadata.<path>";
-                return Err(Fault::needed("field", NEEDED, name));
+                return Err(Fault::needed_field("field", NEEDED, name, &NAMES));
             }
         },
     })

@@ -48,11 +48,22 @@ impl Fault {
 
     /// The same, where fields of metadata are parameters too.
     pub fn unknown_field(name: &str, known: &[&str]) -> Self {
-        let path = if name == "metadata" { "<path>".to_owned() } else { excerpt(name) };
-        let below = || format!("; a field of metadata is asked for as `metadata.{path}`");
-        let hint = meant(name, known).or_else(|| (!name.is_empty()).then(below));
-        Self::new(name, format!("unknown parameter{}", hint.unwrap_or_default()))
+        Self::new(name, format!("unknown parameter{}", meant_field(name, known)))
     }
+
+    /// A value that names a field, where there are `known` and those of metadata.
+    pub fn needed_field(field: &str, what: &str, name: &str, known: &[&str]) -> Self {
+        let mut fault = Self::needed(field, what, name);
+        fault.error.push_str(&meant_field(name, known));
+        fault
+    }
+}
+
+/// The field that may have been meant, or how one of metadata is named.
+fn meant_field(name: &str, known: &[&str]) -> String {
+    let path = if name == "metadata" { "<path>".to_owned() } else { excerpt(name) };
+    let below = || format!("; a field of metadata is asked for as `metadata.{path}`");
+    meant(name, known).or_else(|| (!name.is_empty()).then(below)).unwrap_or_default()
 }
 
 /// What is a few slips of the hand away, or written in another case.

@@ -14,7 +14,7 @@ use crate::{
         span::BlockSpan,
     },
     search::{
-        catalogue::{Catalogue, GroupHead, damaged},
+        catalogue::{Catalogue, Directory, GroupHead, damaged},
         session::{Session, Stopped},
         sql,
     },
@@ -53,11 +53,14 @@ pub(super) async fn read(
             };
         }
     }
-    let found = wanted.iter().zip(directories).map(|((leaf, group), directory)| {
+    let open = |((leaf, group), directory): (&(i32, Arc<GroupHead>), Arc<Directory>)| {
+        if group.width == 0 || directory.blocks.len() != group.width * 8 {
+            return Err(damaged("the width of a group").into());
+        }
         let place = (*leaf, group.number);
-        (place, Opened::new(aim, &slices[&place], directory, blocks))
-    });
-    Ok(found.collect())
+        Ok((place, Opened::new(aim, &slices[&place], directory, blocks)))
+    };
+    wanted.iter().zip(directories).map(open).collect()
 }
 
 /// Which of some groups may hold a hit, going by the values that they have.
