@@ -68,3 +68,51 @@ impl Opened {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        index::{
+            need::Need,
+            probe::Whole,
+            span::{BlockSpan, Unit},
+        },
+        record::Timestamp,
+        search::cursor::Direction,
+    };
+
+    /// Five blocks, not in the order of time, in eight places; the units of each lie 15 apart.
+    fn directory() -> Arc<Directory> {
+        let unit = |from: i64| Unit { rows: 32, from: Timestamp(from), to: Timestamp(from + 9) };
+        let block = |(number, from): (usize, i64)| {
+            Some(BlockSpan { number: number as i32, level: 3, units: vec![unit(from + 15), unit(from)] })
+        };
+        let mut blocks: Vec<_> = [60, 0, 120, 30, 90].into_iter().enumerate().map(block).collect();
+        blocks.resize(8, None);
+        Arc::new(Directory::new(blocks))
+    }
+
+    #[test]
+    fn blocks_come_by_time_and_each_unit_of_the_range_once() {
+        for (direction, expected) in [
+            (Direction::Older, [(114, 33), (84, 0), (84, 1), (54, 24)]),
+            (Direction::Newer, [(-30, 24), (-60, 1), (-60, 0), (-90, 33)]),
+        ] {
+            let aim = Aim { need: Need::anything(), from: Timestamp(44), to: Timestamp(105), direction };
+            let mut blocks = Blocks::default();
+            let slices = Whole { width: 1, slices: &[] };
+            let mut opened = Opened::new(&aim, &slices, directory(), &mut blocks);
+            assert_eq!(blocks.skipped, 2);
+            let mut seen = Vec::new();
+            while let Some(nearest) = opened.nearest() {
+                let mut units: Vec<Candidate> = Vec::new();
+                opened.next(&aim, &mut units);
+                assert!(units.iter().all(|unit| unit.key <= nearest && unit.rows == Some(32)));
+                units.sort_unstable_by_key(|unit| std::cmp::Reverse(unit.key));
+                seen.extend(units.iter().map(|unit| (nearest, unit.unit)));
+            }
+            assert_eq!(seen, expected, "{direction:?}");
+        }
+    }
+}
