@@ -68,14 +68,19 @@ pub fn candidates(
     for (place, block) in blocks.iter().enumerate() {
         let Some(block) = block else { continue };
         for unit in 0..block.units.len() {
-            if bits[unit * width + place / 8] >> (place % 8) & 1 == 1 {
+            if is_set(&bits[unit * width..], place) {
                 found(place, unit);
             }
         }
     }
 }
 
-/// Whether it may hold a hit, one bit a unit: byte `unit * width + place / 8`, bit `place % 8`.
+/// The bit of a place in the slice at the front.
+pub fn is_set(slices: &[u8], place: usize) -> bool {
+    slices[place / 8] >> (place % 8) & 1 == 1
+}
+
+/// Whether it may hold a hit, one bit a unit: for each unit a slice of all places.
 pub fn units(need: &Need, slices: &impl Slices, blocks: &[Option<BlockSpan>]) -> Vec<u8> {
     let width = slices.width();
     let every = |byte: u8| vec![byte; width * UNITS];

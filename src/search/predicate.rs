@@ -55,7 +55,7 @@ impl Builder {
         match test {
             Test::Contains(text) => match fold::substring(text) {
                 Substring::Exact(text) => format!("strpos(s.message, {}) > 0", self.text(text)),
-                Substring::Folded(text) => format!("strpos(lower(s.message), {}) > 0", self.text(text)),
+                Substring::Folded(text) => self.contains(&Literals::Text(text)),
                 Substring::Regex(pattern) => format!("s.message ~ {}", self.text(pattern)),
             },
             Test::Regex(regex) => {

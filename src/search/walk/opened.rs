@@ -37,8 +37,7 @@ impl Opened {
         }
         let all = directory.nearest_first(aim.direction);
         let may_hold = all.iter().rev().filter(|block| {
-            let place = block.place as usize;
-            any[place / 8] >> (place % 8) & 1 == 1 && block.from < aim.to && aim.from <= block.to
+            probe::is_set(&any, block.place as usize) && block.from < aim.to && aim.from <= block.to
         });
         let left: Vec<_> =
             may_hold.map(|block| (key(aim.direction, block.from, block.to), block.place)).collect();
@@ -57,9 +56,7 @@ impl Opened {
         let place = place as usize;
         let Some(block) = &self.directory.blocks[place] else { return };
         let units = block.units.iter().enumerate().take(UNITS).filter(|(unit, span)| {
-            self.bits[unit * self.width + place / 8] >> (place % 8) & 1 == 1
-                && span.from < aim.to
-                && aim.from <= span.to
+            probe::is_set(&self.bits[unit * self.width..], place) && span.from < aim.to && aim.from <= span.to
         });
         to.extend(units.map(|(unit, span)| Candidate {
             key: key(aim.direction, span.from, span.to),
