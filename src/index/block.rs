@@ -5,20 +5,20 @@
 //! [`Blocks`] away, and its writer's number with it. What was left open then is signed from the table by the sealer.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, VecDeque},
     ops::Range,
     time::{Duration, Instant},
 };
 
 use super::{
     group::Signed,
-    signature::{BLOCK_ROWS, Signature, UNIT_ROWS},
+    signature::{BLOCK_ROWS, ONES_MAX, Signature, UNIT_ROWS},
     span::{BlockSpan, Unit},
     tokens,
 };
-use crate::record::{Timestamp, rows::RowText};
+use crate::record::{Level, Timestamp, rows::RowText};
 
-/// Numbers that a writer takes at once, for one leaf.
+/// Numbers that a writer takes at once, for one leaf, or more if it may need more.
 pub const NUMBERS: i32 = 64;
 /// A block that got no row for so long is signed as it is: late rows would otherwise leave blocks open, hence always searched, for ever.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
@@ -28,6 +28,10 @@ const IDLE_ROWS_MAX: u64 = 4_096;
 /// A row that is so much older than the newest one of its leaf is late, or very late: batches that overtake each other, and what somebody
 /// sends after an outage.
 const LATE_MICROS: [i64; 2] = [10_000_000, 120_000_000];
+/// Streams of a leaf: its levels, each on time, late and very late.
+const STREAMS_MAX: usize = Level::ALL.len() * (LATE_MICROS.len() + 1);
+/// A byte of an encoded row sets no more bits than this: two in a message, and in metadata a value of two bytes, `1,`, sets eight.
+const BYTE_ONES_MAX: usize = 4;
 /// Blocks one writer keeps open, 12 KiB each and the hashes of their values; beyond that the ones that wait longest are signed.
 const OPEN_MAX: usize = 512;
 
@@ -41,7 +45,7 @@ pub struct Blocks {
     /// Time of the newest row by leaf.
     newest: HashMap<i32, Timestamp>,
     /// Numbers that were reserved, by leaf.
-    numbers: HashMap<i32, Range<i32>>,
+    numbers: HashMap<i32, VecDeque<i32>>,
 }
 
 /// Rows that fill the same block. Late ones have blocks of their own, and very late ones others: one such row would make a whole unit reach
@@ -88,12 +92,19 @@ impl Blocks {
         }
     }
 
-    /// Gives this leaf numbers that nobody else has.
-    pub fn supply(&mut self, leaf: i32, numbers: Range<i32>) {
-        self.numbers.insert(leaf, numbers);
+    /// How many numbers this leaf may lack for so many rows, of so many encoded bytes in all: a stream may have to open a block before its first row
+    /// and after the one that fills what was open; each block after that takes 256 rows or as many bits as make it full.
+    pub fn lack(&self, leaf: i32, rows: usize, bytes: usize) -> usize {
+        let most = 2 * STREAMS_MAX + rows / BLOCK_ROWS + bytes * BYTE_ONES_MAX / ONES_MAX as usize;
+        most.saturating_sub(self.numbers.get(&leaf).map_or(0, VecDeque::len))
     }
 
-    /// Places a row: what its column `block` is to hold. None if the leaf has run out of numbers.
+    /// Gives this leaf more numbers that nobody else has.
+    pub fn supply(&mut self, leaf: i32, numbers: Range<i32>) {
+        self.numbers.entry(leaf).or_default().extend(numbers);
+    }
+
+    /// Places a row: what its column `block` is to hold. The leaf must [lack](Self::lack) no numbers.
     pub fn place(
         &mut self,
         leaf: i32,
@@ -101,15 +112,15 @@ impl Blocks {
         at: Timestamp,
         row: &RowText<'_>,
         changes: &mut Changes,
-    ) -> Option<i32> {
+    ) -> i32 {
         let newest = self.newest.entry(leaf).or_insert(at);
         *newest = at.max(*newest);
         let lateness = LATE_MICROS.iter().filter(|late| at.0 < newest.0 - **late).count();
         let key = Stream { leaf, level, lateness };
-        let open = match self.open.entry(key) {
-            Entry::Occupied(open) => open.into_mut(),
-            Entry::Vacant(place) => place.insert(Open::new(self.numbers.get_mut(&leaf)?.next()?, level)),
-        };
+        let open = self.open.entry(key).or_insert_with(|| {
+            let number = self.numbers.get_mut(&leaf).and_then(VecDeque::pop_front);
+            Open::new(number.expect("the leaf was supplied with what it may need"), level)
+        });
         let unit = open.add(at, row);
         self.placed += 1;
         open.touched_at = self.placed;
@@ -117,7 +128,7 @@ impl Blocks {
         if open.rows == BLOCK_ROWS || open.signature.is_full() {
             self.close(key, changes);
         }
-        Some(id)
+        id
     }
 
     /// Signs what is idle or too much, and lists what is left open and not known to be.
@@ -233,10 +244,10 @@ mod tests {
     }
 
     fn place(blocks: &mut Blocks, leaf: i32, changes: &mut Changes) {
-        if blocks.place(leaf, 3, Timestamp(0), &row(), changes).is_none() {
+        if blocks.lack(leaf, 1, 0) > 0 {
             blocks.supply(leaf, 0..NUMBERS);
-            blocks.place(leaf, 3, Timestamp(0), &row(), changes).unwrap();
         }
+        blocks.place(leaf, 3, Timestamp(0), &row(), changes);
     }
 
     /// One row of an hour ago would make a unit of rows of a minute ago reach over all between.
@@ -247,12 +258,41 @@ mod tests {
         blocks.supply(1, 0..NUMBERS);
         let mut place = |second: i64| {
             let at = Timestamp(second * 1_000_000);
-            blocks.place(1, 3, at, &row(), &mut changes).unwrap() >> 3
+            blocks.place(1, 3, at, &row(), &mut changes) >> 3
         };
         let on_time = place(10_000);
         let (late, very_late) = (place(10_000 - 11), place(10_000 - 121));
         assert!(on_time != late && late != very_late && very_late != on_time);
         assert_eq!([10_000 - 10, 10_000 - 120, 5].map(&mut place), [on_time, late, very_late]);
+    }
+
+    /// Rows that fill blocks by their number, by their messages and by what costs the fewest bytes a bit; every stream has a row now and then.
+    #[test]
+    fn no_batch_needs_more_numbers_than_its_leaf_may_lack() {
+        let hex = |row: usize| blake3::hash(&row.to_be_bytes()).to_hex().to_string();
+        let values = (10..100).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        let short = |row: usize| (hex(row), "{}".to_owned());
+        let long = |row: usize| ((0..32).map(|n| hex(row * 32 + n)).collect(), "{}".to_owned());
+        let dense = |row: usize| {
+            let lists: Vec<_> = (0..20).map(|n| format!("\"{n}{}\":[{values}]", row % 300)).collect();
+            (String::new(), format!("{{{}}}", lists.join(",")))
+        };
+        let shapes: [&dyn Fn(usize) -> (String, String); 3] = [&short, &long, &dense];
+        for shape in shapes {
+            let mut blocks = Blocks::new(1);
+            for batch in 0..2 {
+                let rows: Vec<_> = (0..700).map(|row| shape(batch * 700 + row)).collect();
+                let bytes = rows.iter().map(|(message, metadata)| 100 + message.len() + metadata.len()).sum();
+                let lack = blocks.lack(1, rows.len(), bytes);
+                blocks.supply(1, 0..lack as i32);
+                for (at, (message, metadata)) in rows.iter().enumerate() {
+                    let row = RowText { message, metadata: Some(metadata), ..row() };
+                    let level = Level::ALL[at % 13 % Level::ALL.len()] as i16;
+                    let late = [0, 0, 0, 11, 121][at % 5];
+                    blocks.place(1, level, Timestamp(-late * 1_000_000), &row, &mut Changes::default());
+                }
+            }
+        }
     }
 
     #[test]

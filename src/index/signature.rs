@@ -18,7 +18,7 @@ pub const UNITS: usize = 8;
 pub const UNIT_ROWS: usize = 32;
 pub const BLOCK_ROWS: usize = UNITS * UNIT_ROWS;
 /// A block with more bits than this is closed early, or stack traces would make every block match everything.
-const ONES_MAX: u32 = (BITS as u32) / 5 * 2;
+pub const ONES_MAX: u32 = (BITS as u32) / 5 * 2;
 
 pub const SHORT_GRAM: usize = 3;
 pub const LONG_GRAM: usize = 7;

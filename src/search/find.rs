@@ -22,6 +22,7 @@ use super::{
     State,
     as_of::{AsOf, StoredBefore},
     catalogue::Snapshot,
+    count::levels_alone,
     cursor::{Cursor, Direction, MICROS_MIN, Position},
     error::SearchError,
     explain::{self, Explained},
@@ -207,6 +208,9 @@ impl Search<'_> {
         check_regexes(session, &self.expr).await?;
         let wanted = self.query.limit + 1;
         let (mut units_max, mut units_read) = (first_units(wanted), 0);
+        if levels_alone(&self.expr).is_some() {
+            walk.expect_all(wanted);
+        }
         loop {
             // 1. The next units; or the end, if none of them can hold a nearer row than the last of a full page.
             let frontier = walk.frontier();

@@ -6,6 +6,7 @@
 //! by one. Units of open blocks reach to the end of their leaf, because rows may be there. Where few units may hold a hit, a portion reaches
 //! over groups and leaves: each portion is a round trip.
 
+mod filled;
 mod groups;
 mod opened;
 mod stage;
@@ -18,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{opened::Opened, stage::Stage};
+use self::{filled::Filled, opened::Opened, stage::Stage};
 use super::{
     catalogue::{Catalogue, GroupHead, LeafView, Snapshot},
     cursor::Direction,
@@ -71,6 +72,8 @@ pub struct Walk<'a> {
     stage: Option<Stage>,
     /// Nothing is handed out that is farther than this.
     farthest: i64,
+    /// When a page of whatever there is should be full.
+    filled: Option<Filled>,
     pub blocks: Blocks,
     /// Blocks of which units were handed out: leaf, number.
     met: HashSet<(i32, i32)>,
@@ -136,6 +139,7 @@ impl<'a> Walk<'a> {
             admitted,
             stage: None,
             farthest,
+            filled: None,
             blocks,
             met,
         }
@@ -144,6 +148,12 @@ impl<'a> Walk<'a> {
     /// From now on only units that can hold rows at this moment or nearer ones matter.
     pub fn only_up_to(&mut self, farthest: Timestamp) {
         self.farthest = key(self.aim.direction, farthest, farthest);
+    }
+
+    /// Whatever the units hold is a hit, and so many are wanted at first: no more units are handed out at once than should hold them.
+    pub fn expect_all(&mut self, rows: usize) {
+        let nearest = key(self.aim.direction, self.aim.from, Timestamp(self.aim.to.0 - 1));
+        self.filled = Some(Filled::by(rows, nearest));
     }
 
     /// The next units, at most `units_max` and all of one leaf; None when all that matter were handed out.
@@ -165,13 +175,18 @@ impl<'a> Walk<'a> {
     ) -> Result<Vec<Portion>, Stopped> {
         let until = Instant::now() + AHEAD_MAX;
         let (mut portions, mut units) = (Vec::<Portion>::new(), 0);
+        let is_expected = self.filled.is_some();
         while portions.is_empty()
             || units < enough(units_max) && portions.len() < leaves_max && Instant::now() < until
         {
             let Some(portion) = self.next_until(session, units_max - units, until).await? else { break };
             units += portion.units.len();
             portions.push(portion);
+            if is_expected && self.filled.is_none() {
+                break;
+            }
         }
+        self.filled = None;
         Ok(portions)
     }
 
@@ -192,7 +207,15 @@ impl<'a> Walk<'a> {
                 continue;
             };
             let mut taken = portion.take().unwrap_or_else(|| Portion::of(stage.leaf.clone()));
-            stage.take(&self.aim, self.farthest, units_max, &mut taken, &mut self.blocks);
+            let filled = &mut self.filled;
+            let is_filled =
+                stage.take(&self.aim, self.farthest, units_max, filled, &mut taken, &mut self.blocks);
+            if is_filled {
+                self.filled = None;
+                if taken.units.is_empty() {
+                    continue;
+                }
+            }
             let units = taken.units.len();
             let nearest = stage.nearest(self.aim.direction);
             let is_at_end = nearest.is_none_or(|nearest| nearest < self.farthest);
@@ -201,7 +224,8 @@ impl<'a> Walk<'a> {
             } else if is_at_end && units == 0 {
                 return Ok(None);
             }
-            if units > 0 && (is_at_end || units >= enough(units_max) || Instant::now() >= until) {
+            if units > 0 && (is_filled || is_at_end || units >= enough(units_max) || Instant::now() >= until)
+            {
                 self.met.extend(taken.units.iter().map(|unit| (taken.leaf.number, unit >> 3)));
                 self.blocks.read = self.met.len() as u64;
                 return Ok(Some(taken));

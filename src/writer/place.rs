@@ -1,7 +1,7 @@
-//! Where the rows of a batch go. In: a [`Batch`]. Out: for each target table its rows, each with its place in the index, and what the
+//! Where the rows of a batch go. In: a [`Batch`]. Out: for each target table its rows, for each row its place in the index, and what the
 //! index changes. Rows of a level stand together, which is free and keeps a block on few pages.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use tokio_postgres::Client;
 
@@ -21,7 +21,7 @@ pub struct Target {
     pub table: String,
     /// Numbers of the leaves of which there are rows.
     pub leaves: Vec<i32>,
-    /// Each with what its column `block` holds.
+    /// Each with the number of its leaf.
     pub rows: Vec<(Entry, i32)>,
 }
 
@@ -66,33 +66,29 @@ pub async fn by_leaf(
     Ok(groups)
 }
 
-/// Gives every row its place in a block, and takes note of its commit while its texts are at hand.
-pub async fn into_blocks<'a>(
+/// Sees to it that no leaf runs out of numbers for blocks while its rows are on their way to Postgres.
+pub async fn supply(
     client: &Client,
-    batch: &'a Batch,
-    groups: Vec<LeafRows>,
+    batch: &Batch,
+    groups: &[LeafRows],
     blocks: &mut Blocks,
-    changes: &mut Changes,
-    seen: &mut Sightings<'a>,
-) -> Result<Vec<Target>, Failure> {
+) -> Result<(), Failure> {
+    for (leaf, entries) in groups {
+        let bytes = entries.iter().map(|entry| batch.row(*entry).len()).sum();
+        let lack = blocks.lack(leaf.number, entries.len(), bytes);
+        if lack > 0 {
+            blocks.supply(leaf.number, reserve(client, leaf, NUMBERS.max(lack as i32)).await?);
+        }
+    }
+    Ok(())
+}
+
+/// What is copied where.
+pub fn targets(groups: Vec<LeafRows>) -> Vec<Target> {
     let together = groups.len() > LEAVES_DIRECT_MAX;
     let mut targets: Vec<Target> = Vec::new();
     for (leaf, entries) in groups {
-        let mut rows = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let meta = batch.meta(entry);
-            let text = batch.text(entry);
-            let level = meta.level as i16;
-            if let Some(commit) = text.commit {
-                seen.add(commit, meta.timestamp, text.resource_id);
-            }
-            let mut place = blocks.place(leaf.number, level, meta.timestamp, &text, changes);
-            if place.is_none() {
-                blocks.supply(leaf.number, reserve(client, &leaf).await?);
-                place = blocks.place(leaf.number, level, meta.timestamp, &text, changes);
-            }
-            rows.push((entry, place.expect("the leaf was just supplied with numbers")));
-        }
+        let rows = entries.into_iter().map(|entry| (entry, leaf.number));
         match targets.last_mut() {
             Some(parent) if together => {
                 parent.rows.extend(rows);
@@ -100,11 +96,27 @@ pub async fn into_blocks<'a>(
             }
             _ => {
                 let table = if together { "records".to_owned() } else { leaf.name.clone() };
-                targets.push(Target { table, leaves: vec![leaf.number], rows });
+                targets.push(Target { table, leaves: vec![leaf.number], rows: rows.collect() });
             }
         }
     }
-    Ok(targets)
+    targets
+}
+
+/// Gives a row its place in a block of its leaf, and takes note of its commit while its texts are at hand.
+pub fn into_block<'a>(
+    batch: &'a Batch,
+    (entry, leaf): (Entry, i32),
+    blocks: &mut Blocks,
+    changes: &mut Changes,
+    seen: &mut Sightings<'a>,
+) -> i32 {
+    let meta = batch.meta(entry);
+    let text = batch.text(entry);
+    if let Some(commit) = text.commit {
+        seen.add(commit, meta.timestamp, text.resource_id);
+    }
+    blocks.place(leaf, meta.level as i16, meta.timestamp, &text, changes)
 }
 
 /// After a COPY through the parent: whether its rows went into the leaves in whose blocks they were placed. Another may have been made
@@ -120,12 +132,12 @@ pub async fn check(client: &Client, target: &Target) -> Result<(), Failure> {
 }
 
 /// Numbers of blocks that nobody else has or will have, whatever becomes of this batch.
-async fn reserve(client: &Client, leaf: &Leaf) -> Result<std::ops::Range<i32>, Failure> {
+async fn reserve(client: &Client, leaf: &Leaf, count: i32) -> Result<Range<i32>, Failure> {
     let statement = "update leaves set next_block = next_block + $2 where leaf = $1 returning next_block";
-    let row = client.query_opt(statement, &[&leaf.number, &NUMBERS]).await;
+    let row = client.query_opt(statement, &[&leaf.number, &count]).await;
     let row = row.map_err(|error| classify(&error, Phase::BeforeCommit))?.ok_or(Failure::LeafGone)?;
     let next: i32 = row.get(0);
-    Ok(next - NUMBERS..next)
+    Ok(next - count..next)
 }
 
 /// Rows of the batch by minute and level, for the histogram.

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, CopyInSink, Statement};
 use uuid::Uuid;
 
 use super::{
-    batch::Batch,
+    batch::{Batch, Entry},
     error::{Failure, Phase, classify},
     place::Target,
 };
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Bytes handed to the driver at once; it passes each chunk over a channel of capacity 1.
-const CHUNK_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: usize = 64 << 10;
 /// Prepared COPY statements a connection keeps.
 const STATEMENTS_MAX: usize = 256;
 /// Class of the advisory locks that say that a writer lives.
@@ -71,12 +71,19 @@ impl Session {
         self.blocks.as_ref()
     }
 
-    pub async fn copy_rows(&mut self, batch: &Batch, target: &Target) -> Result<(), tokio_postgres::Error> {
+    /// `place` says what the column `block` of a row is to hold. It is asked when the rows before are on their way already: so this side fills
+    /// blocks while the other one stores rows.
+    pub async fn copy_rows(
+        &mut self,
+        batch: &Batch,
+        target: &Target,
+        mut place: impl FnMut((Entry, i32)) -> i32,
+    ) -> Result<(), tokio_postgres::Error> {
         let text = format!("copy \"{}\" ({}) from stdin (format binary)", target.table, rows::COLUMNS);
-        self.copy(text, target.rows.iter(), |chunk, (entry, block)| {
-            chunk.extend_from_slice(batch.row(*entry));
+        self.copy(text, target.rows.iter(), |chunk, row| {
+            chunk.extend_from_slice(batch.row(row.0));
             chunk.put_i32(4);
-            chunk.put_i32(*block);
+            chunk.put_i32(place(*row));
         })
         .await
     }
@@ -150,7 +157,7 @@ impl Session {
         &mut self,
         text: String,
         items: impl Iterator<Item = T>,
-        write: impl Fn(&mut BytesMut, T),
+        mut write: impl FnMut(&mut BytesMut, T),
     ) -> Result<(), tokio_postgres::Error> {
         let statement = match self.copies.get(&text) {
             Some(statement) => statement.clone(),

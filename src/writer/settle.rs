@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     batch::{Batch, Entry, ids_hash},
     error::{Failure, Phase, classify},
-    place::{self, Target},
+    place,
     session::Session,
     store::Store,
 };
@@ -134,12 +134,8 @@ async fn try_rows(store: &mut Store, batch: &Batch, entries: Vec<Entry>) -> Resu
     let groups = place::by_leaf(&leaves, &session.client, batch, entries).await?;
     let failed = |error: tokio_postgres::Error| classify(&error, Phase::BeforeCommit);
     session.client.batch_execute("begin").await.map_err(failed)?;
-    for (leaf, entries) in groups {
-        let rows = entries.into_iter().map(|entry| (entry, 0)).collect();
-        session
-            .copy_rows(batch, &Target { table: leaf.name.clone(), leaves: vec![leaf.number], rows })
-            .await
-            .map_err(failed)?;
+    for target in place::targets(groups) {
+        session.copy_rows(batch, &target, |_| 0).await.map_err(failed)?;
     }
     Ok(())
 }

@@ -185,23 +185,24 @@ impl Store {
         let shared = self.shared.clone();
         let session = self.session().await?;
         let before = |error: tokio_postgres::Error| classify(&error, Phase::BeforeCommit);
-        // 1. What is stored already is left out; the rest gets its places.
+        // 1. What is stored already is left out; there is room for the rest.
         settle::skip_stored(session, batch).await?;
         let batch = &*batch;
         let mut blocks = session.take_blocks().await?;
         let (mut changes, mut seen) = (Changes::default(), Sightings::default());
         let groups = place::by_leaf(&shared.leaves, &session.client, batch, batch.entries()).await?;
-        let targets =
-            place::into_blocks(&session.client, batch, groups, &mut blocks, &mut changes, &mut seen).await?;
-        match closing {
-            Closing::Idle => blocks.finish(&mut changes),
-            Closing::All => blocks.close_all(&mut changes),
-        }
+        place::supply(&session.client, batch, &groups, &mut blocks).await?;
+        let targets = place::targets(groups);
         // 2. Rows and signatures.
         session.client.batch_execute("begin").await.map_err(before)?;
         for target in &targets {
-            session.copy_rows(batch, target).await.map_err(before)?;
+            let place = |row| place::into_block(batch, row, &mut blocks, &mut changes, &mut seen);
+            session.copy_rows(batch, target, place).await.map_err(before)?;
             place::check(&session.client, target).await?;
+        }
+        match closing {
+            Closing::Idle => blocks.finish(&mut changes),
+            Closing::All => blocks.close_all(&mut changes),
         }
         session.copy_signatures(&changes).await.map_err(before)?;
         session.insert_names(batch).await.map_err(before)?;

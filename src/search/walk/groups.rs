@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Aim, Blocks, key, opened::Opened, stage::Candidate};
+use super::{Aim, Blocks, opened::Opened, stage::Candidate};
 use crate::{
     index::{
         need::Need,
@@ -108,8 +108,7 @@ pub(super) fn candidates(
         let span = block.units[unit];
         if span.from < aim.to && aim.from <= span.to {
             offered += u64::from(last.replace(place) != Some(place));
-            let key = key(aim.direction, span.from, span.to);
-            found.push(Candidate { key, unit: block.unit_id(unit), rows: Some(span.rows) });
+            found.push(Candidate::of(aim.direction, block, unit));
         }
     });
     blocks.skipped += spans.iter().flatten().count() as u64 - offered;

@@ -58,11 +58,7 @@ impl Opened {
         let units = block.units.iter().enumerate().take(UNITS).filter(|(unit, span)| {
             probe::is_set(&self.bits[unit * self.width..], place) && span.from < aim.to && aim.from <= span.to
         });
-        to.extend(units.map(|(unit, span)| Candidate {
-            key: key(aim.direction, span.from, span.to),
-            unit: block.unit_id(unit),
-            rows: Some(span.rows),
-        }));
+        to.extend(units.map(|(unit, _)| Candidate::of(aim.direction, block, unit)));
     }
 }
 

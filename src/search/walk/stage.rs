@@ -5,9 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use super::{Aim, Blocks, Portion, groups::candidates, key, leaf_key, opened::Opened};
+use super::{Aim, Blocks, Portion, filled::Filled, groups::candidates, key, leaf_key, opened::Opened};
 use crate::{
-    index::signature::UNITS,
+    index::{
+        signature::UNITS,
+        span::{BlockSpan, Unit},
+    },
     search::{
         catalogue::{Chunk, GroupHead, LeafView, OpenBlock},
         cursor::Direction,
@@ -30,10 +33,24 @@ pub(super) struct Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
     pub(super) key: i64,
+    /// The key of its farthest row.
+    pub(super) farthest: i64,
     /// What the column `block` holds.
     pub(super) unit: i32,
     /// None for a unit of an open block: not known.
     pub(super) rows: Option<u8>,
+}
+
+impl Candidate {
+    /// A unit of a block that is complete.
+    pub(super) fn of(direction: Direction, block: &BlockSpan, unit: usize) -> Self {
+        let Unit { rows, from, to } = block.units[unit];
+        let farthest = match direction {
+            Direction::Older => from.0,
+            Direction::Newer => -to.0,
+        };
+        Self { key: key(direction, from, to), farthest, unit: block.unit_id(unit), rows: Some(rows) }
+    }
 }
 
 impl Stage {
@@ -57,7 +74,7 @@ impl Stage {
                 continue;
             }
             let key = leaf_key(aim.direction, &leaf);
-            let unit = |unit| Candidate { key, unit: open.number << 3 | unit, rows: None };
+            let unit = |unit| Candidate { key, farthest: key, unit: open.number << 3 | unit, rows: None };
             heap.extend((0..UNITS as i32).map(unit));
         }
         let chunks = leaf.chunks.iter().enumerate();
@@ -74,27 +91,38 @@ impl Stage {
         self.heap.peek().map(|top| top.key).max(within).max(self.nearest_group(direction))
     }
 
-    /// Takes units that are nearer than any group that was not opened and no farther than `farthest`, until the portion has `units_max`.
+    /// Takes units that are nearer than any group that was not opened and no farther than `farthest`, until the portion has `units_max`, or
+    /// those that should fill the page; true if it has these.
     pub(super) fn take(
         &mut self,
         aim: &Aim,
         farthest: i64,
         units_max: usize,
+        filled: &mut Option<Filled>,
         portion: &mut Portion,
         blocks: &mut Blocks,
-    ) {
+    ) -> bool {
         let group = self.nearest_group(aim.direction);
         let is_next = |top: &&Candidate| top.key >= farthest && group.is_none_or(|group| top.key > group);
         while portion.units.len() < units_max {
             self.look_within(aim, blocks);
             let Some(top) = self.heap.peek().filter(is_next) else { break };
+            if filled.as_ref().is_some_and(|filled| filled.is_full_before(top.key)) {
+                return true;
+            }
             match top.rows {
-                Some(known) => portion.rows += u64::from(known),
+                Some(known) => {
+                    portion.rows += u64::from(known);
+                    if let Some(filled) = filled {
+                        filled.add(top.key, top.farthest, known);
+                    }
+                }
                 None => portion.open.push(top.unit),
             }
             portion.units.push(top.unit);
             self.heap.pop();
         }
+        false
     }
 
     /// The nearest group was opened; None if it holds no hit.

@@ -37,7 +37,7 @@ fn snapshot() -> Snapshot {
 fn take(walk: &mut Walk<'_>, units_max: usize) -> Vec<i32> {
     let stage = walk.stage.as_mut().unwrap();
     let mut portion = Portion::of(stage.leaf.clone());
-    stage.take(&walk.aim, i64::MIN, units_max, &mut portion, &mut walk.blocks);
+    stage.take(&walk.aim, i64::MIN, units_max, &mut None, &mut portion, &mut walk.blocks);
     portion.units
 }
 
