@@ -76,3 +76,29 @@ fn chunks_are_looked_into_when_their_turn_comes() {
         assert_eq!(handed_out, expected);
     }
 }
+
+#[test]
+fn a_page_of_whatever_there_is_takes_no_more_than_should_fill_it() {
+    let (snapshot, catalogue) = (snapshot(), Catalogue::default());
+    for (direction, first) in
+        [(Direction::Older, [690, 680, 670, 660]), (Direction::Newer, [100, 110, 120, 130])]
+    {
+        let aim = Aim { need: Need::anything(), from: Timestamp(100), to: Timestamp(700), direction };
+        let mut walk = Walk::new(&snapshot, &catalogue, aim);
+        walk.expect_all(60);
+        let leaf = walk.leaves.pop_front().unwrap();
+        walk.enter(leaf);
+        let stage = walk.stage.as_mut().unwrap();
+        let mut portion = Portion::of(stage.leaf.clone());
+        let mut take =
+            || stage.take(&walk.aim, i64::MIN, 64, &mut walk.filled, &mut portion, &mut walk.blocks);
+        assert!(take());
+        walk.filled = None;
+        let at = |unit: &i32| (unit >> 3) * 20 + (unit & 7) * 10;
+        assert_eq!(portion.units.iter().map(at).collect::<Vec<_>>(), first, "{direction:?}");
+        // What is left comes when it is asked for.
+        let stage = walk.stage.as_mut().unwrap();
+        assert!(!stage.take(&walk.aim, i64::MIN, 64, &mut walk.filled, &mut portion, &mut walk.blocks));
+        assert_eq!(portion.units.len(), 60);
+    }
+}
