@@ -217,6 +217,10 @@ impl<'a> Walk<'a> {
                 }
             }
             let units = taken.units.len();
+            // A group that was opened in advance costs no round trip.
+            let next_group = stage.groups.front().map(|group| (stage.leaf.number, group.number));
+            let is_at_hand = next_group.is_some_and(|place| self.opened.contains_key(&place));
+            let is_enough = units >= if is_at_hand { units_max } else { enough(units_max) };
             let nearest = stage.nearest(self.aim.direction);
             let is_at_end = nearest.is_none_or(|nearest| nearest < self.farthest);
             if nearest.is_none() {
@@ -224,8 +228,7 @@ impl<'a> Walk<'a> {
             } else if is_at_end && units == 0 {
                 return Ok(None);
             }
-            if units > 0 && (is_filled || is_at_end || units >= enough(units_max) || Instant::now() >= until)
-            {
+            if units > 0 && (is_filled || is_at_end || is_enough || Instant::now() >= until) {
                 self.met.extend(taken.units.iter().map(|unit| (taken.leaf.number, unit >> 3)));
                 self.blocks.read = self.met.len() as u64;
                 return Ok(Some(taken));
