@@ -272,9 +272,14 @@ mod tests {
         let hex = |row: usize| blake3::hash(&row.to_be_bytes()).to_hex().to_string();
         let values = (10..100).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
         let short = |row: usize| (hex(row), "{}".to_owned());
-        let long = |row: usize| ((0..32).map(|n| hex(row * 32 + n)).collect(), "{}".to_owned());
+        // Sixty-four characters, of which hardly a run comes twice.
+        let long = |row: usize| {
+            let hashes = (0..160).map(|n| blake3::hash(&(row * 160 + n).to_be_bytes()));
+            let text = hashes.flat_map(|hash| hash.as_bytes().map(|byte| char::from(b'!' + byte % 64)));
+            (text.collect(), "{}".to_owned())
+        };
         let dense = |row: usize| {
-            let lists: Vec<_> = (0..20).map(|n| format!("\"{n}{}\":[{values}]", row % 300)).collect();
+            let lists: Vec<_> = (0..4).map(|n| format!("\"{n}{}\":[{values}]", row % 300)).collect();
             (String::new(), format!("{{{}}}", lists.join(",")))
         };
         let shapes: [&dyn Fn(usize) -> (String, String); 3] = [&short, &long, &dense];
