@@ -32,6 +32,8 @@ const LATE_MICROS: [i64; 2] = [10_000_000, 120_000_000];
 const STREAMS_MAX: usize = Level::ALL.len() * (LATE_MICROS.len() + 1);
 /// A byte of an encoded row sets no more bits than this: two in a message, and in metadata a value of two bytes, `1,`, sets eight.
 const BYTE_ONES_MAX: usize = 4;
+/// Leaves of which a writer keeps numbers though no block of them is open.
+const LEAVES_MAX: usize = 64;
 /// Blocks one writer keeps open, 12 KiB each and the hashes of their values; beyond that the ones that wait longest are signed.
 const OPEN_MAX: usize = 512;
 
@@ -149,6 +151,11 @@ impl Blocks {
             if at < too_many || is_left_behind || is_idle() {
                 self.close(key, changes);
             }
+        }
+        if self.numbers.len() > LEAVES_MAX {
+            let has_open = |leaf: &i32| self.open.keys().any(|stream| stream.leaf == *leaf);
+            self.numbers.retain(|leaf, _| has_open(leaf));
+            self.newest.retain(|leaf, _| has_open(leaf));
         }
         for (stream, open) in self.open.iter_mut().filter(|(_, open)| !open.registered) {
             open.registered = true;
@@ -298,6 +305,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn leaves_of_the_past_are_forgotten() {
+        let mut blocks = Blocks::new(1);
+        let mut changes = Changes::default();
+        for leaf in 0..=LEAVES_MAX as i32 {
+            blocks.close_all(&mut changes);
+            place(&mut blocks, leaf, &mut changes);
+        }
+        let known = |blocks: &Blocks| (blocks.numbers.len(), blocks.newest.len());
+        assert_eq!(known(&blocks), (LEAVES_MAX + 1, LEAVES_MAX + 1));
+        blocks.finish(&mut changes);
+        assert_eq!(known(&blocks), (1, 1));
+        assert_eq!(blocks.lack(LEAVES_MAX as i32, 1, 0), 0);
     }
 
     #[test]

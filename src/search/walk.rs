@@ -186,7 +186,6 @@ impl<'a> Walk<'a> {
                 break;
             }
         }
-        self.filled = None;
         Ok(portions)
     }
 
