@@ -10,6 +10,7 @@
 pub mod ahead;
 pub mod answer;
 pub mod as_of;
+pub mod begin;
 pub mod catalogue;
 pub mod context;
 pub mod complete;

@@ -18,6 +18,7 @@ use self::{
 };
 use super::{
     State,
+    begin::turn,
     catalogue::Snapshot,
     count::{
         Counting, Is,
@@ -26,7 +27,6 @@ use super::{
     error::SearchError,
     expr::{Expr, Field},
     filter::Match,
-    find::turn,
     grammar::place::{Place, Wanted, place},
     params::Query,
     session::Session,

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 pub use self::read::{Asked, By};
 use super::{
     State,
+    begin::{again_if_gone, turn},
     catalogue::Snapshot,
     cursor::{Cursor, Direction},
     error::SearchError,
     expr::{Expr, Field},
     filter::Match,
-    find::{again_if_gone, find_in, turn},
+    find::find_in,
     one::find_one_within,
     params::Query,
     row::Row,

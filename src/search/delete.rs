@@ -22,10 +22,10 @@ use self::{
 };
 use super::{
     BODY_BYTES_MAX, BodyRead, State, answer,
+    begin::{check_regexes, turn},
     catalogue::Snapshot,
     cursor::{Direction, MICROS_MIN},
     error::SearchError,
-    find::{check_regexes, turn},
     need::need,
     read_body,
     session::Session,

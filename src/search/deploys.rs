@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::{
     State, answer,
+    begin::turn,
     cursor::MICROS_MIN,
     error::SearchError,
-    find::turn,
     logged,
     params::{self, Fault},
     session::Session,

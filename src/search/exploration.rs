@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     State,
+    begin::{again_if_gone, turn},
     catalogue::Snapshot,
     complete::{keys::Keys, known_keys_in},
     count::{
@@ -23,7 +24,7 @@ use super::{
     error::SearchError,
     expr::Expr,
     find::Found,
-    find::{again_if_gone, find_and_stay, turn},
+    find::find_and_stay,
     nothing::{self, Nothing},
     params::Query,
     session::Session,

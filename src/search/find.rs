@@ -11,8 +11,6 @@ mod pace;
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
-
 pub(super) use self::pace::{UNITS_FIRST, UNITS_MAX, next_units};
 use self::{
     pace::{first_units, units_to_fill},
@@ -21,18 +19,19 @@ use self::{
 use super::{
     State,
     as_of::{AsOf, StoredBefore},
+    begin::{TURN_WAIT_MAX, again_if_gone, check_regexes, turn},
     catalogue::Snapshot,
     count::levels_alone,
     cursor::{Cursor, Direction, MICROS_MIN, Position},
     error::SearchError,
     explain::{self, Explained},
-    expr::{Expr, regexes},
+    expr::Expr,
     need::need,
     params::Query,
     row::Row,
     session::{Session, Stopped},
     sql::{self, Places, Reading},
-    statement::{Statement, Value},
+    statement::Statement,
     walk::{Aim, Portion, Walk, count_open},
 };
 use crate::record::Timestamp;
@@ -45,10 +44,6 @@ const LONG_WAIT_MAX: Duration = Duration::from_millis(500);
 const ROWS_MIN: u64 = 8_192;
 /// Bytes of text and metadata on one page.
 const PAGE_BYTES_MAX: i64 = 8 << 20;
-/// A regular expression must compile within this.
-const REGEX_TIME_MAX: Duration = Duration::from_millis(500);
-/// How long a search waits for others to end.
-const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// One page.
 #[derive(Debug)]
@@ -119,20 +114,6 @@ pub async fn find(state: &State, query: &Query) -> Result<Found, SearchError> {
     again_if_gone(state, async || find_once(state, query).await).await
 }
 
-/// Once more, if a leaf was dropped in the middle: what this process knew of the index is thrown away first.
-pub(super) async fn again_if_gone<T>(
-    state: &State,
-    search: impl AsyncFn() -> Result<T, SearchError>,
-) -> Result<T, SearchError> {
-    match search().await {
-        Err(SearchError::LeafGone) => {
-            state.catalogue.forget().await;
-            search().await
-        }
-        outcome => outcome,
-    }
-}
-
 async fn find_once(state: &State, query: &Query) -> Result<Found, SearchError> {
     let (session, _, found) = find_and_stay(state, query).await?;
     session.close().await;
@@ -194,13 +175,6 @@ pub(super) async fn find_in(
     let explain = explain::explain(session).await;
     state.metrics.search_rows_read.inc_by(cost.rows_read);
     Ok(Found { uncertain, explain, ..page(query, &snapshot.as_of, direction, hits, end?, cost) })
-}
-
-pub(super) async fn turn(state: &State) -> Result<OwnedSemaphorePermit, SearchError> {
-    match tokio::time::timeout(TURN_WAIT_MAX, state.turns.clone().acquire_owned()).await {
-        Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
-        Err(_) => Err(SearchError::Busy { retry_after: Duration::from_secs(2) }),
-    }
 }
 
 impl Search<'_> {
@@ -390,17 +364,4 @@ fn is_before(direction: Direction, one: Position, other: Position) -> bool {
         Direction::Older => one > other,
         Direction::Newer => one < other,
     }
-}
-
-pub(super) async fn check_regexes(session: &mut Session, expr: &Expr) -> Result<(), SearchError> {
-    for regex in regexes(expr) {
-        let values = vec![Value::Text(regex.pattern.clone())];
-        let check = Statement { text: sql::CHECK_REGEX.to_owned(), values };
-        session.query(&check, REGEX_TIME_MAX).await.map_err(|stopped| match stopped {
-            Stopped::TimedOut => regex.fault("takes too long to compile").into(),
-            Stopped::Failed(SearchError::Bad(fault)) => regex.fault(&fault.error).into(),
-            Stopped::Failed(error) => error,
-        })?;
-    }
-    Ok(())
 }

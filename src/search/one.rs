@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use super::{
     State,
+    begin::{again_if_gone, turn},
     catalogue::Snapshot,
     cursor::Direction,
     error::SearchError,
-    find::{UNITS_MAX, again_if_gone, turn},
+    find::UNITS_MAX,
     row::Row,
     session::Session,
     sql,

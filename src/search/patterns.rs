@@ -31,11 +31,11 @@ use self::{
 };
 use super::{
     State,
+    begin::{again_if_gone, check_regexes, turn},
     count::{Count, Counting, Range, pass::Reach, sql},
     cursor::Direction,
     error::SearchError,
     explain::{self, Explained},
-    find::{again_if_gone, check_regexes, turn},
     logged,
     session::Session,
 };

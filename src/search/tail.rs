@@ -38,7 +38,7 @@ use tokio::{
 
 use self::since::{Followed, Lost, Size, Stored, moment, since};
 use super::{
-    State, as_of::AsOf, error::SearchError, find::check_regexes, logged, params::Query, session::Session,
+    State, as_of::AsOf, begin::check_regexes, error::SearchError, logged, params::Query, session::Session,
 };
 
 /// Tails of one process.

@@ -14,11 +14,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use self::{hints::Hints, tree::Line};
 use super::{
     State,
+    begin::{again_if_gone, turn},
     catalogue::Snapshot,
     cursor::{Cursor, Direction, MICROS_MIN, Position},
     error::SearchError,
     filter::{Filter, Match},
-    find::{again_if_gone, find_in, turn},
+    find::find_in,
     params::{Fault, ID_BYTES_MAX, Query},
     row::Row,
     session::Session,

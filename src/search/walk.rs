@@ -211,6 +211,7 @@ impl<'a> Walk<'a> {
                 stage.take(&self.aim, self.farthest, units_max, filled, &mut taken, &mut self.blocks);
             if is_filled {
                 self.filled = None;
+                // The portions before this one have it all; one of no units would say that there are none left.
                 if taken.units.is_empty() {
                     continue;
                 }

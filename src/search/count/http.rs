@@ -17,10 +17,9 @@ use crate::{
     record::Timestamp,
     search::{
         State, answer,
+        begin::{again_if_gone, check_regexes, turn},
         error::SearchError,
-        explain,
-        find::{again_if_gone, check_regexes, turn},
-        logged,
+        explain, logged,
         params::{self, Query},
         session::Session,
     },

@@ -8,9 +8,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::search::{
     State,
+    begin::{again_if_gone, turn},
     catalogue::Snapshot,
     error::SearchError,
-    find::{Found, again_if_gone, find_in, turn},
+    find::{Found, find_in},
     params::Query,
     row::Row,
     session::Session,

@@ -12,11 +12,12 @@ use crate::{
     search::{
         State,
         as_of::{AsOf, StoredBefore},
+        begin::{again_if_gone, turn},
         catalogue::Snapshot,
         cursor::{Direction, MICROS_MIN},
         error::SearchError,
         expr::Expr,
-        find::{UNITS_MAX, again_if_gone, turn},
+        find::UNITS_MAX,
         need::need,
         params::Query,
         row::Row,
