@@ -70,7 +70,7 @@ record=$(curl -fsS "http://$LISTEN/api/logs?traceId=$trace&level=error&resourceI
 colours light
 window 1280 860 1
 take screenshot.png "$story"
-take screens/expanded.png "/?from=3h&q=level%3Aerror+resourceId%3Apayment" "document.querySelector('.row details').open = true; document.querySelector('.row').scrollIntoView({block: 'center'})"
+take screens/expanded.png "/?from=3h&q=level%3Aerror+resourceId%3Apayment" "document.querySelector('.row > .text').click(); return new Promise(done => { const look = () => document.querySelector('.opened') ? done(document.querySelector('.row').scrollIntoView({block: 'center'})) : setTimeout(look, 20); look(); })"
 take screens/trace.png "/traces/$trace"
 take screens/context.png "/logs/$record/context"
 take screens/empty.png "/?from=3h&q=level%3Afatal+resourceId%3Amail"

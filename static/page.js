@@ -1,13 +1,13 @@
 // Small comforts; everything works without them.
 const inField = (event) => event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select");
-const rows = () => [...document.querySelectorAll(".row > details > summary")];
+const rows = () => [...document.querySelectorAll(".row > .text")];
 const help = () => document.getElementById("help");
 const isHelpOpen = () => help().matches(":popover-open");
 const focus = (element) => element && (element.focus(), element.scrollIntoView({ block: "nearest" }));
 
 function step(by) {
   const all = rows();
-  const at = all.indexOf(document.activeElement.closest(".row")?.querySelector("summary"));
+  const at = all.indexOf(document.activeElement.closest(".row")?.querySelector(".text"));
   focus(all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1)]);
 }
 
@@ -34,10 +34,11 @@ addEventListener("submit", leaveTime);
 // One level: help, a menu or a record that is open, the field that has the focus.
 function close() {
   if (isHelpOpen()) return help().hidePopover();
-  const here = document.activeElement.closest("details[open]") ?? document.querySelector(".row > details[open], .menu[open], .pill details[open]");
+  const here = document.activeElement.closest("details[open], .row.open") ?? document.querySelector(".row.open, .menu[open], .pill details[open]");
   if (here && !here.matches(".facet, .byfield")) {
-    here.open = false;
-    return here.querySelector("summary").focus();
+    if (here.matches(".row")) setOpen(here, false);
+    else here.open = false;
+    return here.querySelector(".text, summary").focus();
   }
   document.activeElement.blur();
 }
@@ -118,7 +119,6 @@ addEventListener("click", async (event) => {
     if (json) location.assign(json.href);
   }
 });
-// What can be done with the fields of a record comes when it is opened.
 const withButtons = (fields) => {
   for (const acts of fields.querySelectorAll(".acts:not(:has(.copy))")) {
     const button = document.createElement("button");
@@ -126,24 +126,47 @@ const withButtons = (fields) => {
     acts.append(" ", button);
   }
 };
-addEventListener("toggle", async (event) => {
-  const record = event.target;
-  const fields = record.open && record.matches(".row > details") && record.querySelector("pre.plain:not(.acting)");
-  if (!fields) return;
-  fields.classList.add("acting");
+// The line of a row leads to the record's own page. A click opens it where it stands: what it says comes from that address.
+function setOpen(row, isOpen) {
+  row.classList.toggle("open", isOpen);
+  row.querySelector(".text").setAttribute("aria-expanded", isOpen);
+}
+async function fill(row) {
+  wait();
   try {
-    const answer = await fetch(record.querySelector(".acts > a").href, { headers: { "HX-Request": "true" } });
-    if (!answer.ok) throw new Error(answer.status);
+    const answer = await fetch(row.querySelector(".text").href, { headers: { "HX-Request": "true" } });
     const part = document.createElement("template");
-    part.innerHTML = await answer.text(); // Escaped by the server, from its own address.
-    withButtons(part.content);
-    fields.replaceWith(part.content);
+    if (answer.ok) {
+      part.innerHTML = await answer.text(); // Escaped by the server, from its own address.
+      withButtons(part.content);
+    } else {
+      const { error } = await answer.json();
+      part.content.append(Object.assign(document.createElement("p"), { className: "opened fault", role: "alert", textContent: error }));
+    }
+    row.querySelector(".opened")?.remove();
+    row.append(part.content);
     offline(true)();
   } catch {
-    fields.classList.remove("acting"); // What there was stays; the next opening asks again.
+    setOpen(row, false); // The next opening asks again.
     offline(false)();
   }
-}, { capture: true });
+  arrived();
+}
+addEventListener("click", (event) => {
+  const text = event.target.closest(".row > .text");
+  if (!text || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const chosen = getSelection();
+  if (event.detail && !chosen.isCollapsed && text.contains(chosen.anchorNode)) return;
+  const row = text.parentElement;
+  setOpen(row, !row.matches(".open"));
+  if (row.matches(".open:not(:has(> .opened:not(.fault)))")) fill(row);
+});
+// A drag over a line chooses text, as if it were no link.
+addEventListener("pointerdown", (event) => {
+  const text = event.target.closest(".row > .text");
+  if (text) text.draggable = false;
+});
 // This script may run before there is a body.
 const withAllButtons = () => document.querySelectorAll(".record dl").forEach(withButtons);
 addEventListener("DOMContentLoaded", withAllButtons);
@@ -171,6 +194,27 @@ addEventListener("click", (event) => {
 });
 addEventListener("pageshow", arrived);
 addEventListener("pagehide", arrived);
+
+// htmx adds older rows below those that are there. It is fetched when they are first asked for, so that no page waits for it.
+let isFetching = false;
+addEventListener("click", async (event) => {
+  const link = event.target.closest("[hx-get]");
+  if (!link || window.htmx || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (isFetching) return;
+  isFetching = true;
+  wait();
+  // It begins at once in a page that is complete.
+  if (document.readyState !== "complete") await new Promise((done) => addEventListener("load", done, { once: true }));
+  const script = document.createElement("script");
+  script.src = document.querySelector("meta[name=htmx]").content;
+  script.onload = () => {
+    arrived();
+    link.click();
+  };
+  script.onerror = () => location.assign(link.href);
+  document.head.append(script);
+});
 
 const offline = (hidden) => () => (document.getElementById("offline").hidden = hidden);
 addEventListener("htmx:sendError", offline(false));

@@ -35,7 +35,7 @@ function say(text, kind) {
 // Whether new rows on top disturb nobody.
 function isFree() {
   const chosen = getSelection();
-  return !paused && scrollY <= 0 && !list.matches(":hover") && !list.querySelector("details[open]")
+  return !paused && scrollY <= 0 && !list.matches(":hover") && !list.querySelector(".row.open")
     && !list.contains(document.activeElement) && (chosen.isCollapsed || !list.contains(chosen.anchorNode));
 }
 

@@ -1,5 +1,5 @@
 //! The page of one record. Its address may carry the state of the list it was opened from, so that filters from here go on from there. A
-//! list asks for the same address to put the fields, with what can be done with them, under the row that was opened.
+//! list asks for the same address to put what the record says, and what can be done with it, under the row that was opened.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use askama::Template;
@@ -11,7 +11,7 @@ use super::{
     fields::{self, FieldView},
     json_lines::{self, JsonLine},
     links::{self, is_level},
-    message::{Piece, pieces},
+    message::{Block, Piece, blocks, pieces},
     reader,
     text::shown,
     when::{Form, show},
@@ -21,8 +21,11 @@ use crate::{
     search::{State, error::SearchError, logged, params, read_and_find_one, row::Row},
 };
 
+/// Bytes of a message that an opened row shows; the page shows all.
+const OPENED_BYTES_MAX: usize = 16 << 10;
+
 #[derive(Template)]
-#[template(path = "record.html", blocks = ["fields"])]
+#[template(path = "record.html")]
 pub struct RecordPage {
     assets: &'static Assets,
     id: String,
@@ -40,14 +43,32 @@ pub struct RecordPage {
     context_href: String,
 }
 
+/// What a list puts under a row that is opened.
+#[derive(Template)]
+#[template(path = "opened.html")]
+struct Opened {
+    id: String,
+    /// The record's own page, from which there is a way back to the list.
+    href: String,
+    message: Vec<Block>,
+    /// Bytes of the message that are not shown.
+    message_rest: usize,
+    fields: Vec<FieldView>,
+    trace_href: Option<String>,
+    context_href: String,
+}
+
 /// `GET /logs/{id}`.
 pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let (view, row) = match read(&request, &state).await {
         Ok(found) => found,
         Err(error) => return answer::search_problem(&request, logged(&error)),
     };
-    let page = RecordPage::new(&row, &view);
-    let html = if answer::is_partial(&request) { page.as_fields().render() } else { page.render() };
+    let html = if answer::is_partial(&request) {
+        Opened::new(&row, &view).render()
+    } else {
+        RecordPage::new(&row, &view).render()
+    };
     answer::html(&request, StatusCode::OK, html)
 }
 
@@ -73,9 +94,35 @@ impl RecordPage {
             fields: fields::views(row, &links, &view.columns),
             metadata: row.metadata.as_ref().map_or_else(Vec::new, |text| json_lines::lines(text.get())),
             list_href: links.here(),
-            trace_href: row.trace_id.as_deref().filter(|trace| !trace.is_empty()).map(links::trace),
-            context_href: format!("{}#{id}", links::context(&id, &[])),
+            trace_href: trace_of(row),
+            context_href: context_of(&id),
             id,
         }
     }
+}
+
+impl Opened {
+    fn new(row: &Row, view: &View) -> Self {
+        let links = view.links();
+        let id = row.id.to_string();
+        let cut = row.message.floor_char_boundary(OPENED_BYTES_MAX);
+        Self {
+            href: links.of_record(&id),
+            message: blocks(&row.message[..cut]),
+            message_rest: row.message.len() - cut,
+            fields: fields::views(row, &links, &view.columns),
+            trace_href: trace_of(row),
+            context_href: context_of(&id),
+            id,
+        }
+    }
+}
+
+fn trace_of(row: &Row) -> Option<String> {
+    row.trace_id.as_deref().filter(|trace| !trace.is_empty()).map(links::trace)
+}
+
+/// The lines around a record, at the record.
+fn context_of(id: &str) -> String {
+    format!("{}#{id}", links::context(id, &[]))
 }

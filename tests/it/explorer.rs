@@ -48,26 +48,29 @@ async fn filled() -> TestApp {
 
 /// What can be done with a field of the first row: under the row with scripts, on the record's page without.
 async fn act(browser: &Browser, scripts: Scripts, label: &str) {
-    browser.click(".row summary").await;
+    browser.click(".row > .text").await;
     let place = match scripts {
-        Scripts::On => ".row",
-        Scripts::Off => {
-            browser.click(".row .acts a").await;
-            "main.record"
-        }
+        Scripts::On => ".row > .opened",
+        Scripts::Off => "main.record",
     };
     browser.click(&format!("{place} [aria-label='{label}']")).await;
 }
 
-/// Opens everything that can be opened, with scripts.
+/// Opens what can be opened on a page.
+const OPEN_ALL: &str = "document.querySelectorAll('details').forEach(it => it.open = true);
+    document.querySelectorAll('.row:not(.open) > .text').forEach(it => it.click())";
+
+/// Opens everything that can be opened, with scripts, and what came when it was opened.
 async fn open_all(browser: &Browser) {
-    browser.script("document.querySelectorAll('details').forEach((it) => it.open = true)").await;
-    has_opened(browser).await;
+    for _ in 0..2 {
+        browser.script(OPEN_ALL).await;
+        has_opened(browser).await;
+    }
 }
 
 /// Waits for what comes when a row of the list is opened.
 async fn has_opened(browser: &Browser) {
-    let left = "return document.querySelectorAll('.row details[open] .plain').length";
+    let left = "return document.querySelectorAll('.row.open:not(:has(> .opened))').length";
     let is_there = async || (browser.script(left).await == 0).then_some(());
     eventually("what can be done with fields", seconds(20), is_there).await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{filled, has_opened, samples};
+use super::{OPEN_ALL, filled, has_opened, open_all, samples};
 use crate::harness::{
     TestApp,
     browser::{Browser, Scripts},
@@ -11,7 +11,7 @@ use crate::harness::{
 /// A page and what is done to it before it is judged. `{id}` stands for the newest record.
 const PAGES: &[(&str, &str)] = &[
     ("/?limit=10", ""),
-    ("/?limit=10", "document.querySelector('.row details').open = true"),
+    ("/?limit=10", "document.querySelector('.row > .text').click()"),
     ("/?limit=10&wrap=1&column=metadata.user.id&column=spanId&facet=metadata.path", ""),
     ("/?limit=3&level=error&off=timeout&q=-resourceId%3Aapi-1+request", OPEN_ALL),
     ("/?limit=3", "document.getElementById('help').showPopover()"),
@@ -39,8 +39,6 @@ const PAGES: &[(&str, &str)] = &[
     ("/nowhere", ""),
 ];
 
-const OPEN_ALL: &str = "document.querySelectorAll('details').forEach(it => it.open = true)";
-
 /// Opens each page as it looks to somebody, and lists what is wrong with it.
 async fn faults(browser: &Browser, app: &TestApp, look: &str, pages: &[(&str, &str)]) -> Vec<String> {
     let newest = app.search(&[("limit", "1")]).await["logs"][0]["id"].as_str().unwrap_or("").to_owned();
@@ -49,6 +47,9 @@ async fn faults(browser: &Browser, app: &TestApp, look: &str, pages: &[(&str, &s
         browser.goto(&format!("{}{}", app.url, path.replace("{id}", &newest))).await;
         browser.script(action).await;
         has_opened(browser).await;
+        if *action == OPEN_ALL {
+            open_all(browser).await;
+        }
         faults
             .extend(browser.axe().await.into_iter().map(|fault| format!("{look} {path} {action}: {fault}")));
     }

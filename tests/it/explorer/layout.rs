@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{filled, has_opened, samples};
+use super::{OPEN_ALL, filled, open_all, samples};
 use crate::harness::{
     TestApp,
     app::NDJSON,
@@ -10,8 +10,6 @@ use crate::harness::{
     records::ndjson,
     run::{eventually, seconds},
 };
-
-const OPEN_ALL: &str = "document.querySelectorAll('details').forEach(it => it.open = true)";
 
 /// Two records whose every value is as long as may be.
 async fn with_long_values(app: &TestApp) -> String {
@@ -59,7 +57,9 @@ async fn no_width_needs_sideways_scrolling() {
             browser.goto(&format!("{}{path}", app.url)).await;
             for state in ["", OPEN_ALL, "document.getElementById('help').showPopover()"] {
                 browser.script(state).await;
-                has_opened(&browser).await;
+                if state == OPEN_ALL {
+                    open_all(&browser).await;
+                }
                 let seen = browser.script("return document.documentElement.scrollWidth").await;
                 if seen.as_u64() > Some(u64::from(width)) {
                     wide.push(format!("{path} {state}: {seen} instead of {width} pixels"));

@@ -1,8 +1,14 @@
 //! The list: columns, wrapped lines, older rows, the page of one record, and the SQL behind it.
 
-use super::{act, filled};
+use fantoccini::actions::{InputSource, MouseActions, PointerAction};
+use serde_json::json;
+
+use super::{act, filled, samples};
 use crate::harness::{
+    TestApp,
+    app::NDJSON,
     browser::{Browser, Scripts},
+    records::ndjson,
     run::{eventually, seconds},
 };
 
@@ -53,23 +59,99 @@ async fn columns_wrap_and_sql_without_scripts() {
     columns(Scripts::Off).await;
 }
 
-/// A record that is gone when its row is opened: what the list has of it stays, and the page says that there was no answer.
+/// A row is opened and nothing comes: its record is gone, or the server is. The page says which, and the next opening asks again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_keeps_its_fields_when_the_server_has_none() {
+async fn a_row_that_cannot_be_opened_says_why() {
     let app = filled().await;
     let browser = Browser::open(1280, Scripts::On).await;
     browser.goto(&format!("{}/?limit=2", app.url)).await;
-    let link = "document.querySelector('.row .acts a')";
+    let link = "document.querySelector('.row > .text')";
     let real = browser.script(&format!("return {link}.getAttribute('href')")).await;
     browser.script(&format!("{link}.href = '/logs/019b7d9a-0000-7000-8000-000000000000'")).await;
-    browser.click(".row summary").await;
-    browser.find("#offline:not([hidden])").await;
-    assert!(browser.texts(".row:first-child .plain").await[0].contains("span-119"));
+    browser.click(".row > .text").await;
+    let fault = browser.find(".row:first-child > .opened.fault").await;
+    assert_eq!(fault.text().await.unwrap(), "there is no record with this id");
     browser.script(&format!("{link}.href = {real}")).await;
-    browser.click(".row summary").await;
-    browser.click(".row summary").await;
+    let offline = async |is: bool| {
+        let conditions =
+            json!({"offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+        browser.devtools("Network.emulateNetworkConditions", conditions).await;
+    };
+    offline(true).await;
+    browser.click(".row > .text").await;
+    browser.click(".row > .text").await;
+    browser.find("#offline:not([hidden])").await;
+    assert_eq!(browser.count(".row.open").await, 0);
+    offline(false).await;
+    browser.click(".row > .text").await;
     browser.find(".row:first-child dl .copy").await;
-    assert_eq!(browser.count("#offline:not([hidden])").await, 0);
+    assert_eq!(browser.count("#offline:not([hidden]), .fault").await, 0);
+    browser.close().await;
+    app.finish().await;
+}
+
+/// The line of a row is a link that a click opens in place; a drag over it chooses its text, and a new tab has the record's page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_of_a_line_is_chosen_like_any_other() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    browser.goto(&format!("{}/?limit=3&q=timeout", app.url)).await;
+    let line = browser.find(".row > .text").await.rectangle().await.unwrap();
+    let to = |x: f64| PointerAction::MoveTo { duration: None, x, y: line.1 + line.3 / 2.0 };
+    let drag = MouseActions::new("mouse".to_owned())
+        .then(to(line.0 + 1.0))
+        .then(PointerAction::Down { button: 0 })
+        .then(to(line.0 + 60.0))
+        .then(to(line.0 + 120.0))
+        .then(PointerAction::Up { button: 0 });
+    browser.page.perform_actions(drag).await.unwrap();
+    let chosen = browser.script("return getSelection().toString()").await;
+    let chosen = chosen.as_str().unwrap();
+    assert!(chosen.len() > 5 && "timeout of request 118".starts_with(chosen), "{chosen:?}");
+    assert_eq!((browser.count(".row").await, browser.count(".row.open").await), (3, 0));
+    browser.script("getSelection().removeAllRanges()").await;
+    browser.click(".row > .text").await;
+    browser.find(".row.open > .opened dl").await;
+    browser.click(".row.open > .text").await;
+    assert_eq!(
+        (browser.count(".row.open").await, browser.find(".opened").await.is_displayed().await.unwrap()),
+        (0, false)
+    );
+    browser.close().await;
+    app.finish().await;
+}
+
+/// What a line does not hold is in the page, for the browser's own search; what shows nothing can be opened all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_on_behind_a_line_is_in_the_page() {
+    let app = TestApp::plan().ready().await;
+    let mut records: Vec<_> = samples().take(3).collect();
+    let long = format!("{} the end", "word ".repeat(200));
+    for (record, message) in
+        records.iter_mut().zip(["first\n\tat Second.java:2", &long, "\u{1b}[31m\u{1b}[0m"])
+    {
+        record["message"] = json!(message);
+    }
+    app.post(NDJSON, ndjson(records), &[]).await.accepted(3);
+    app.wait_rows(3).await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    browser.goto(&app.url).await;
+    let behind = "return [...document.querySelectorAll('.row > .text')].map(it => [it.textContent.length, it.nextElementSibling?.textContent ?? '', it.nextElementSibling?.hidden])";
+    let behind = browser.script(behind).await;
+    assert_eq!(
+        behind,
+        json!([[7, "", null], [600, long, "until-found"], [5, "first\n\tat Second.java:2", "until-found"]])
+    );
+    let height = async || browser.find(".row:last-child").await.rectangle().await.unwrap().3;
+    assert!(height().await < 30.0, "it takes no room");
+    // Found, it is shown until the row is opened, which has all of it.
+    browser.script("document.querySelector('.row:last-child > .beyond').hidden = false").await;
+    assert!(height().await > 60.0);
+    browser.click(".row:last-child > .text").await;
+    browser.find(".row:last-child > .opened dl").await;
+    assert_eq!(browser.texts(".row:last-child > .beyond").await, [""]);
+    assert!(browser.texts(".row:last-child .message").await[0].ends_with("at Second.java:2"));
+    assert_eq!(browser.texts(".row:first-child > .text").await, ["(blank)"]);
     browser.close().await;
     app.finish().await;
 }
@@ -95,7 +177,7 @@ async fn older_rows_are_added() {
         texts.as_array().unwrap().iter().map(|text| text.as_str().unwrap().parse().unwrap()).collect();
     assert_eq!(numbers, (0..120).rev().collect::<Vec<_>>(), "each once, newest first");
     // What was added is as alive as the rest.
-    browser.click(".rows:last-of-type .row:last-child summary").await;
+    browser.click(".rows:last-of-type .row:last-child > .text").await;
     browser.click(".rows:last-of-type .row:last-child dl .copy").await;
     browser.close().await;
     app.finish().await;
@@ -128,8 +210,10 @@ async fn a_record(scripts: Scripts) {
     assert_eq!(browser.texts("pre.message").await, ["timeout of request 118"]);
     browser.back().await;
     browser.arrives("/?limit=5&q=timeout").await;
-    browser.click(".row summary").await;
-    browser.click(".row:first-child details .acts a").await;
+    browser.click(".row > .text").await;
+    if let Scripts::On = scripts {
+        browser.click(".row:first-child > .opened .acts a").await;
+    }
     browser.find("main.record").await;
     // Its filters go on from the list, and so does the way back.
     assert_eq!(browser.texts("main.record .pages a:first-child").await, ["The list"]);

@@ -42,9 +42,16 @@ async fn a_search(scripts: Scripts) {
     assert_eq!(browser.texts("#total").await, ["20 records"]);
     browser.click(".row > .resource").await;
     browser.arrives("/?q=fine+level%3Ainfo+resourceId%3Aapi-3").await;
-    browser.click(".row summary").await;
-    assert!(browser.texts(".row:first-child .message").await[0].contains("at Pay.java:119"));
-    browser.click(".row summary").await;
+    let message = match scripts {
+        Scripts::On => ".row:first-child .message",
+        Scripts::Off => "pre.message",
+    };
+    browser.click(".row > .text").await;
+    assert!(browser.find(message).await.text().await.unwrap().contains("at Pay.java:119"));
+    match scripts {
+        Scripts::On => browser.click(".row > .text").await,
+        Scripts::Off => browser.back().await,
+    }
     act(&browser, scripts, "Only metadata.user.id 4").await;
     browser.arrives("+user.id%3A4").await;
     act(&browser, scripts, "Without spanId span-119").await;
