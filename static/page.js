@@ -119,8 +119,9 @@ addEventListener("click", async (event) => {
     if (json) location.assign(json.href);
   }
 });
-const withButtons = (fields) => {
-  for (const acts of fields.querySelectorAll(".acts:not(:has(.copy))")) {
+const withButtons = (part) => {
+  for (const json of part.querySelectorAll("[data-copy=json]")) json.textContent = "Copy JSON";
+  for (const acts of part.querySelectorAll("dd .acts:not(:has(.copy))")) {
     const button = document.createElement("button");
     Object.assign(button, { type: "button", className: "copy", textContent: "copy" });
     acts.append(" ", button);
@@ -132,6 +133,7 @@ function setOpen(row, isOpen) {
   row.querySelector(".text").setAttribute("aria-expanded", isOpen);
 }
 async function fill(row) {
+  const before = stops;
   wait();
   try {
     const answer = await fetch(row.querySelector(".text").href, { headers: { "HX-Request": "true" } });
@@ -148,32 +150,34 @@ async function fill(row) {
     offline(true)();
   } catch {
     setOpen(row, false); // The next opening asks again.
-    offline(false)();
+    if (stops === before) offline(false)();
   }
   arrived();
 }
 addEventListener("click", (event) => {
-  const text = event.target.closest(".row > .text");
-  if (!text || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
+  const link = event.target.closest(".row > a");
+  if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const chosen = getSelection();
-  if (event.detail && !chosen.isCollapsed && text.contains(chosen.anchorNode)) return;
-  const row = text.parentElement;
+  const wasDrag = event.detail && !chosen.isCollapsed && link.contains(chosen.anchorNode);
+  if (wasDrag || link.matches(".text")) event.preventDefault();
+  if (wasDrag || !link.matches(".text")) return;
+  const row = link.parentElement;
   setOpen(row, !row.matches(".open"));
   if (row.matches(".open:not(:has(> .opened:not(.fault)))")) fill(row);
 });
-// A drag over a line chooses text, as if it were no link.
+// A drag over a line chooses text, as if there were no links.
 addEventListener("pointerdown", (event) => {
-  const text = event.target.closest(".row > .text");
-  if (text) text.draggable = false;
+  const link = event.target.closest(".row > a");
+  if (link) link.draggable = false;
 });
 // This script may run before there is a body.
-const withAllButtons = () => document.querySelectorAll(".record dl").forEach(withButtons);
+const withAllButtons = () => document.querySelectorAll(".record").forEach(withButtons);
 addEventListener("DOMContentLoaded", withAllButtons);
 withAllButtons();
 
 // What takes longer than half a second says so, and can be stopped.
 let waiting;
+let stops = 0;
 function wait() {
   clearTimeout(waiting);
   waiting = setTimeout(() => (document.getElementById("progress").hidden = false), 500);
@@ -185,6 +189,7 @@ function arrived() {
 addEventListener("submit", (event) => event.defaultPrevented || wait());
 addEventListener("click", (event) => {
   if (event.target.closest("#stop")) {
+    stops += 1;
     window.stop();
     return arrived();
   }
@@ -218,4 +223,8 @@ addEventListener("click", async (event) => {
 
 const offline = (hidden) => () => (document.getElementById("offline").hidden = hidden);
 addEventListener("htmx:sendError", offline(false));
+// Who goes on by keys goes on at the first of the rows that came.
+addEventListener("htmx:afterSettle", (event) => {
+  if (event.detail.successful) [...document.querySelectorAll("#results > .rows")].at(-1)?.querySelector(".text").focus({ preventScroll: true });
+});
 addEventListener("htmx:afterRequest", (event) => event.detail.successful && offline(true)());

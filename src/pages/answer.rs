@@ -86,7 +86,8 @@ pub fn html(request: &HttpRequest, status: StatusCode, html: askama::Result<Stri
 pub fn page_of(status: StatusCode) -> HttpResponseBuilder {
     let mut answer = HttpResponse::build(status);
     answer.content_type("text/html; charset=utf-8");
-    answer.insert_header((header::CACHE_CONTROL, "no-store"));
+    // Asked for anew each time; but who goes back finds the page as it was left, with the rows that were added and opened.
+    answer.insert_header((header::CACHE_CONTROL, "private, no-cache"));
     answer.insert_header((header::VARY, "hx-request, accept, accept-encoding"));
     answer
 }

@@ -72,7 +72,7 @@ fn patterns_href(view: &View) -> String {
 /// The form that keeps a page under a name.
 fn save_href(here: &str) -> String {
     let params = here.split_once('?').map_or("", |(_, params)| params);
-    format!("/views{}#save", params::encode([("params", params)]))
+    format!("/views{}", params::encode([("params", params)]))
 }
 
 pub struct Column {

@@ -72,6 +72,26 @@ async fn no_width_needs_sideways_scrolling() {
     app.finish().await;
 }
 
+/// Room is kept for what is counted later: rows stay where they were first seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_stay_where_they_are_when_the_histogram_comes() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    browser
+        .before_pages("window.moved = []; new PerformanceObserver(list => list.getEntries().forEach(it => moved.push(it.sources.map(of => of.node?.id || of.node?.className)))).observe({type: 'layout-shift', buffered: true})")
+        .await;
+    for search in ["", "?q=-user.id:3", "?q=level:error", "?q=request"] {
+        browser.goto(&format!("{}/{search}", app.url)).await;
+        browser.find("svg.bars").await;
+        assert_eq!(browser.script("return moved").await, json!([]), "{search}");
+    }
+    let pending = "const pending = document.querySelector('.pending'); const seen = [pending.checkVisibility()];
+        document.querySelector('section.hist').remove(); return [...seen, pending.checkVisibility(), pending.getBoundingClientRect().height > 100]";
+    assert_eq!(browser.script(pending).await, json!([false, true, true]));
+    browser.close().await;
+    app.finish().await;
+}
+
 /// Text is text: the browser's own search finds it, and paper shows all of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_rows_are_found_and_printed() {

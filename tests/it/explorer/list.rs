@@ -97,21 +97,27 @@ async fn text_of_a_line_is_chosen_like_any_other() {
     let browser = Browser::open(1280, Scripts::On).await;
     browser.goto(&format!("{}/?limit=3&q=timeout", app.url)).await;
     let line = browser.find(".row > .text").await.rectangle().await.unwrap();
+    let time = browser.find(".row > .time").await.rectangle().await.unwrap();
     let to = |x: f64| PointerAction::MoveTo { duration: None, x, y: line.1 + line.3 / 2.0 };
-    let drag = MouseActions::new("mouse".to_owned())
-        .then(to(line.0 + 1.0))
-        .then(PointerAction::Down { button: 0 })
-        .then(to(line.0 + 60.0))
-        .then(to(line.0 + 120.0))
-        .then(PointerAction::Up { button: 0 });
-    browser.page.perform_actions(drag).await.unwrap();
-    let chosen = browser.script("return getSelection().toString()").await;
-    let chosen = chosen.as_str().unwrap();
-    assert!(chosen.len() > 5 && "timeout of request 118".starts_with(chosen), "{chosen:?}");
-    assert_eq!((browser.count(".row").await, browser.count(".row.open").await), (3, 0));
-    browser.script("getSelection().removeAllRanges()").await;
+    for (from, by, whole) in
+        [(line.0, 120.0, "timeout of request 118"), (time.0, 60.0, "2026-01-02 03:01:58.000118")]
+    {
+        let drag = MouseActions::new("mouse".to_owned())
+            .then(to(from + 1.0))
+            .then(PointerAction::Down { button: 0 })
+            .then(to(from + by / 2.0))
+            .then(to(from + by))
+            .then(PointerAction::Up { button: 0 });
+        browser.page.perform_actions(drag).await.unwrap();
+        let chosen = browser.script("return getSelection().toString()").await;
+        let chosen = chosen.as_str().unwrap();
+        assert!(chosen.len() > 5 && whole.starts_with(chosen), "{chosen:?}");
+        assert_eq!((browser.count(".row").await, browser.count(".row.open").await), (3, 0));
+        browser.script("getSelection().removeAllRanges()").await;
+    }
     browser.click(".row > .text").await;
-    browser.find(".row.open > .opened dl").await;
+    browser.find(".row.open > .opened dl .copy").await;
+    assert_eq!(browser.texts(".opened > .acts").await, ["Open Context Trace Copy JSON"]);
     browser.click(".row.open > .text").await;
     assert_eq!(
         (browser.count(".row.open").await, browser.find(".opened").await.is_displayed().await.unwrap()),
@@ -168,6 +174,12 @@ async fn older_rows_are_added() {
             .await;
     }
     assert_eq!(browser.address().await, "/?limit=50");
+    let focused = browser.script("return document.activeElement.textContent").await;
+    assert_eq!(
+        focused.as_str().unwrap().lines().next(),
+        Some("fine, request 19"),
+        "the first of those that came"
+    );
     assert_eq!(browser.texts("#total").await, ["120 records"]);
     assert!(browser.texts("#more p").await[0].starts_with("20 more rows shown"));
     assert_eq!(browser.count("a[rel=prev]").await, 0, "what is newer is on the page");
@@ -179,6 +191,12 @@ async fn older_rows_are_added() {
     // What was added is as alive as the rest.
     browser.click(".rows:last-of-type .row:last-child > .text").await;
     browser.click(".rows:last-of-type .row:last-child dl .copy").await;
+    // Who comes back finds all of it.
+    browser.click(".rows:last-of-type .row:last-child .acts [href*=context]").await;
+    browser.find(".entry.anchor").await;
+    browser.back().await;
+    browser.find(".rows:last-of-type .row.open:last-child > .opened").await;
+    assert_eq!(browser.count(".row").await, 120);
     browser.close().await;
     app.finish().await;
 }
