@@ -132,7 +132,10 @@ function setOpen(row, isOpen) {
   row.classList.toggle("open", isOpen);
   row.querySelector(".text").setAttribute("aria-expanded", isOpen);
 }
+const filling = new Set();
 async function fill(row) {
+  if (filling.has(row)) return;
+  filling.add(row);
   const before = stops;
   wait();
   try {
@@ -152,7 +155,8 @@ async function fill(row) {
     setOpen(row, false); // The next opening asks again.
     if (stops === before) offline(false)();
   }
-  arrived();
+  filling.delete(row);
+  if (!filling.size) arrived();
 }
 addEventListener("click", (event) => {
   const link = event.target.closest(".row > a");
@@ -191,6 +195,7 @@ addEventListener("click", (event) => {
   if (event.target.closest("#stop")) {
     stops += 1;
     window.stop();
+    dispatchEvent(new Event("stopped"));
     return arrived();
   }
   const link = event.target.closest("a[href]");
@@ -208,16 +213,24 @@ addEventListener("click", async (event) => {
   event.preventDefault();
   if (isFetching) return;
   isFetching = true;
+  const before = stops;
   wait();
   // It begins at once in a page that is complete.
-  if (document.readyState !== "complete") await new Promise((done) => addEventListener("load", done, { once: true }));
+  const isComplete = new Promise((done) => {
+    if (document.readyState === "complete") return done();
+    for (const ends of ["load", "stopped"]) addEventListener(ends, done, { once: true });
+  });
+  await isComplete;
+  if (stops === before) await fetchHtmx();
+  isFetching = false;
+  arrived();
+  if (stops === before) window.htmx ? link.click() : location.assign(link.href);
+});
+const fetchHtmx = () => new Promise((done) => {
   const script = document.createElement("script");
   script.src = document.querySelector("meta[name=htmx]").content;
-  script.onload = () => {
-    arrived();
-    link.click();
-  };
-  script.onerror = () => location.assign(link.href);
+  script.onload = done;
+  script.onerror = () => done(script.remove());
   document.head.append(script);
 });
 

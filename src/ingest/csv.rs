@@ -1,5 +1,6 @@
 //! CSV rows to drafts. Header names are field names; `metadata.a.b` columns nest, a `metadata` column holds JSON, an empty cell is
-//! absent, and two cells of one record cannot say the same. Quoting is RFC 4180's.
+//! absent, and two cells of one record cannot say the same. Quoting is RFC 4180's, but in a cell that does not begin with a
+//! quotation mark there may be some.
 
 use std::borrow::Cow;
 
@@ -19,10 +20,18 @@ pub fn rows(body: &[u8], unknown: Unknown, sink: &mut Sink<'_>) -> Result<(), Ma
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(body);
     let syntax = |error: csv::Error| Malformed::Syntax(format!("not CSV: {error}"));
     let header = reader.headers().map_err(syntax)?.clone();
+    let mut end = reader.position().byte() as usize;
+    if let Some((_, fault)) = misquoted(&body[..end]) {
+        return Err(Malformed::Syntax(format!("not CSV: in the header {fault}")));
+    }
     let mut row = csv::ByteRecord::new();
     let mut index = 0;
     while reader.read_byte_record(&mut row).map_err(syntax)? {
-        let draft = draft(&header, &row, unknown);
+        let start = std::mem::replace(&mut end, reader.position().byte() as usize);
+        let draft = match misquoted(&body[start..end]) {
+            None => draft(&header, &row, unknown),
+            Some((cell, fault)) => Err(Fault::new(header.get(cell).map_or("record".into(), excerpt), fault)),
+        };
         let escapes =
             row.as_slice().iter().filter(|byte| **byte < 0x20 || matches!(byte, b'"' | b'\\')).count();
         if sink(Item { index, bytes: row.as_slice().len() + 5 * escapes, draft }).is_break() {
@@ -31,6 +40,35 @@ pub fn rows(body: &[u8], unknown: Unknown, sink: &mut Sink<'_>) -> Result<(), Ma
         index += 1;
     }
     Ok(())
+}
+
+/// What is wrong with the quotation marks of a row, and in which cell. A reader that took it as it is would make other cells of it, or, where
+/// a mark is missing, of all rows that follow.
+fn misquoted(row: &[u8]) -> Option<(usize, &'static str)> {
+    enum At {
+        Begin,
+        Plain,
+        Quoted,
+        Mark,
+    }
+    memchr::memchr(b'"', row)?;
+    let (mut at, mut cell) = (At::Begin, 0);
+    for byte in row {
+        at = match (at, byte) {
+            (At::Begin, b'"') | (At::Mark, b'"') => At::Quoted,
+            (At::Quoted, b'"') => At::Mark,
+            (At::Quoted, _) => At::Quoted,
+            (At::Begin | At::Plain | At::Mark, b',') => {
+                cell += 1;
+                At::Begin
+            }
+            (At::Begin | At::Mark, b'\r' | b'\n') => At::Begin,
+            (At::Mark, _) => return Some((cell, "more text follows the closing quotation mark")),
+            (At::Begin | At::Plain, _) => At::Plain,
+        };
+    }
+    matches!(at, At::Quoted)
+        .then_some((cell, "a quotation mark opens here and none closes it up to the end of the body"))
 }
 
 fn draft<'a>(
@@ -139,6 +177,33 @@ mod tests {
         assert_eq!(seen[0], Ok(good));
         assert_eq!(seen[1], Err(Fault::new("record", "expected 7 cells as in the header, got 2")));
         assert!(seen[2].as_ref().unwrap_err().error.starts_with("not JSON: EOF"));
+    }
+
+    #[test]
+    fn a_quotation_mark_too_few_or_too_many_is_a_fault() {
+        let outcome = |body: &str| {
+            let mut seen = Vec::new();
+            let read = records(Format::Csv, body.as_bytes(), Unknown::Keep, 10, &mut |item| {
+                let message = item.draft.map(|draft| draft.message.unwrap().into_owned());
+                seen.push(message.map_err(|fault| format!("{}: {}", fault.field, fault.error)));
+            });
+            read.map(|()| seen).map_err(|error| error.to_string())
+        };
+        let open = "a quotation mark opens here and none closes it up to the end of the body";
+        let more = "more text follows the closing quotation mark";
+        for (rows, expected) in [
+            ("info,\"a\"\ninfo,\"b\ninfo,c\n", vec![Ok("a"), Err(format!("message: {open}"))]),
+            ("\"info,b\ninfo,c", vec![Err(format!("level: {open}"))]),
+            ("info,\"a\"b\ninfo,c\n", vec![Err(format!("message: {more}")), Ok("c")]),
+            ("info,\"a\" \ninfo,c\n", vec![Err(format!("message: {more}")), Ok("c")]),
+            ("info,\"a\"\"b\"\r\n\r\n\"info\",\"c\nd,\"\"\"\r\n", vec![Ok("a\"b"), Ok("c\nd,\"")]),
+            ("info,5\" pipe\ninfo,a\"\"b\ninfo,\"\"\"c\"", vec![Ok("5\" pipe"), Ok("a\"\"b"), Ok("\"c")]),
+            ("info,\"\"\"", vec![Err(format!("message: {open}"))]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|it| it.map(str::to_owned)).collect();
+            assert_eq!(outcome(&format!("level,message\n{rows}")), Ok(expected), "{rows}");
+        }
+        assert_eq!(outcome("level,\"message\ninfo,a\n"), Err(format!("not CSV: in the header {open}")));
     }
 
     #[test]

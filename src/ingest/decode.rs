@@ -94,10 +94,18 @@ pub fn inflate(body: Body, encoding: Encoding, bytes_max: usize) -> Result<Body,
             let zlib = packed.len() >= 2
                 && packed[0] & 0x0f == 8
                 && (u16::from(packed[0]) << 8 | u16::from(packed[1])) % 31 == 0;
-            if zlib {
-                drain(flate2::read::ZlibDecoder::new(&*packed), "deflate", &packed, reservation, bytes_max)
+            let (body, read) = if zlib {
+                let mut decoder = flate2::read::ZlibDecoder::new(&*packed);
+                let body = drain(&mut decoder, "deflate", &packed, reservation, bytes_max)?;
+                (body, decoder.total_in())
             } else {
-                drain(flate2::read::DeflateDecoder::new(&*packed), "deflate", &packed, reservation, bytes_max)
+                let mut decoder = flate2::read::DeflateDecoder::new(&*packed);
+                let body = drain(&mut decoder, "deflate", &packed, reservation, bytes_max)?;
+                (body, decoder.total_in())
+            };
+            match packed.len() as u64 - read {
+                0 => Ok(body),
+                rest => Err(IngestError::Malformed(format!("broken deflate: bytes behind its end: {rest}"))),
             }
         }
         Encoding::Zstd => {

@@ -28,6 +28,10 @@ impl RequestKey {
             let key = Uuid::now_v7();
             return Ok(Self { key, text: key.to_string(), from_client: false });
         };
+        let count = headers.get_all("idempotency-key").count();
+        if count > 1 {
+            return Err(IngestError::Malformed(format!("Idempotency-Key: one is expected, got {count}")));
+        }
         let text = value.to_str().map(str::trim).unwrap_or_default();
         if text.is_empty() || text.len() > KEY_BYTES_MAX {
             return Err(IngestError::Malformed(format!(

@@ -86,6 +86,13 @@ mod tests {
     }
 
     #[test]
+    fn no_condition_hides_another() {
+        let fault = |body: &str| Order::read(body.as_bytes(), Timestamp(1_800_000_000_000_000)).unwrap_err();
+        assert_eq!(fault(r#"{"q":"a","q":"b"}"#).field, "q");
+        assert_eq!(fault(r#"{"q":"a","dryRun":false,"expect":1,"dryRun":true}"#).field, "dryRun");
+    }
+
+    #[test]
     fn what_is_doubtful_is_refused() {
         for (body, field) in [
             (json!({}), "body"),

@@ -1,5 +1,9 @@
 //! Parameters as names and values, in their order. In: a query string, a JSON object or pairs. Out: pairs, or a query string. Pure.
 
+use std::collections::HashSet;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+
 use super::Fault;
 
 type Pairs = Vec<(String, String)>;
@@ -21,10 +25,14 @@ pub fn decode(query: &str) -> Result<Vec<(String, String)>, Fault> {
 
 /// The pairs of a JSON object: texts, numbers and booleans, or arrays of them for what may be repeated; `null` is not given.
 pub fn from_json(body: &[u8]) -> Result<Vec<(String, String)>, Fault> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body)
+    let object: Object = serde_json::from_slice(body)
         .map_err(|error| Fault::new("body", format!("expected a JSON object: {error}")))?;
-    let mut pairs = Vec::new();
-    for (name, value) in object {
+    let mut pairs: Pairs = Vec::new();
+    let mut names = HashSet::new();
+    for (name, value) in object.0 {
+        if !names.insert(name.clone()) {
+            return Err(Fault::new(&name, "is there twice; several values are an array"));
+        }
         let values = match value {
             serde_json::Value::Array(values) => values,
             value => vec![value],
@@ -43,6 +51,33 @@ pub fn from_json(body: &[u8]) -> Result<Vec<(String, String)>, Fault> {
         }
     }
     Ok(pairs)
+}
+
+/// All members of a JSON object, those of equal names too.
+struct Object(Vec<(String, serde_json::Value)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Object;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Object(members))
+    }
 }
 
 /// The query string of `pairs`, `?` included; empty without pairs.

@@ -141,6 +141,12 @@ fn encodings() -> Vec<Case> {
         encoded("gzip that ends too early", "gzip", cut(gzip(&good))).refused(400),
         encoded("zstd that ends too early", "zstd", cut(zstd(&good))).refused(400),
         encoded("deflate that ends too early", "deflate", cut(deflate(&good))).refused(400),
+        encoded("deflate with bytes behind its end", "deflate", [deflate(&good), vec![7; 3]].concat())
+            .refused(400)
+            .says("behind its end: 3"),
+        encoded("deflate (zlib) with a byte behind its end", "deflate", [zlib(&good), vec![7]].concat())
+            .refused(400)
+            .says("behind its end: 1"),
         encoded("a gzip bomb of 1 GiB", "gzip", gzip_bomb).refused(413),
         encoded("a zstd bomb of 1 GiB", "zstd", zstd_bomb).refused(413),
     ]
@@ -172,6 +178,11 @@ fn headers() -> Vec<Case> {
         Case::new("an unknown type", "text/plain", good.clone()).refused(415),
         Case::new("a form", "application/x-www-form-urlencoded", "level=info").refused(415),
         Case::new("an empty key", JSON, good.clone()).header("idempotency-key", "").refused(400),
+        Case::new("two keys", JSON, good.clone())
+            .header("idempotency-key", "a")
+            .header("idempotency-key", "b")
+            .refused(400)
+            .says("got 2"),
         Case::new("a key of 5,000 bytes", JSON, good.clone())
             .header("idempotency-key", "k".repeat(5_000))
             .refused(400),

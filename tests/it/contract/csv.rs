@@ -36,6 +36,12 @@ pub fn cases() -> Vec<Case> {
             ),
         )
         .rejected("metadata"),
+        case(
+            "CSV with a quotation mark that is not closed",
+            "info,a,r,TIME,,,\ninfo,\"b,r,TIME,,,\ninfo,c,r,TIME,,,\n",
+        )
+        .mixed(1, &[(1, "message")])
+        .says("none closes it"),
         Case::new("empty CSV", "text/csv", "").refused(400),
         Case::new(
             "CSV without the column level",

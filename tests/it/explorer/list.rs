@@ -201,6 +201,40 @@ async fn older_rows_are_added() {
     app.finish().await;
 }
 
+/// Who does not want to wait for older rows stays where they are, and can ask again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn older_rows_can_be_waited_for_or_not() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    browser.goto(&format!("{}/?limit=50", app.url)).await;
+    let latency = async |ms: u64| {
+        let conditions =
+            json!({"offline": false, "latency": ms, "downloadThroughput": -1, "uploadThroughput": -1});
+        browser.devtools("Network.emulateNetworkConditions", conditions).await;
+    };
+    // While the page is not complete, and while what adds the rows is fetched.
+    let (incomplete, complete) = (
+        "Object.defineProperty(document, 'readyState', {get: () => 'interactive', configurable: true})",
+        "delete document.readyState",
+    );
+    for (begin, end) in [(incomplete, complete), ("", "")] {
+        browser.script(begin).await;
+        latency(20_000).await;
+        browser.click("a[rel=next]").await;
+        browser.find("#progress:not([hidden])").await;
+        browser.click("#stop").await;
+        browser.find("#progress[hidden]").await;
+        assert_eq!((browser.count(".row").await, browser.address().await.as_str()), (50, "/?limit=50"));
+        latency(0).await;
+        browser.script(end).await;
+    }
+    browser.click("a[rel=next]").await;
+    eventually("more rows", seconds(10), async || (browser.count(".row").await == 100).then_some(())).await;
+    assert_eq!(browser.count("#offline:not([hidden])").await, 0);
+    browser.close().await;
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn older_rows_by_link_without_scripts() {
     let app = filled().await;
