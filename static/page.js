@@ -237,7 +237,7 @@ const fetchHtmx = () => new Promise((done) => {
 const offline = (hidden) => () => (document.getElementById("offline").hidden = hidden);
 addEventListener("htmx:sendError", offline(false));
 // Who goes on by keys goes on at the first of the rows that came.
-addEventListener("htmx:afterSettle", (event) => {
-  if (event.detail.successful) [...document.querySelectorAll("#results > .rows")].at(-1)?.querySelector(".text").focus({ preventScroll: true });
-});
+let rowsBefore = 0;
+addEventListener("htmx:beforeSwap", () => (rowsBefore = rows().length));
+addEventListener("htmx:afterSettle", () => rows()[rowsBefore]?.focus({ preventScroll: true }));
 addEventListener("htmx:afterRequest", (event) => event.detail.successful && offline(true)());

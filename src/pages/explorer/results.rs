@@ -41,6 +41,16 @@ pub struct Results {
     pub explained: Vec<Explained>,
 }
 
+/// Rows of one piece of the list, which the browser lays out as a whole: about half of a screen.
+const PIECE: usize = 20;
+
+impl Results {
+    /// The rows in pieces. While more come, in one, if there are any or not.
+    pub fn pieces(&self, is_live: &bool) -> Vec<&[Line]> {
+        if *is_live { vec![&self.rows] } else { self.rows.chunks(PIECE).collect() }
+    }
+}
+
 /// The files of the whole result, as of this answer.
 fn exports(view: &View, as_of: &AsOf) -> Vec<(&'static str, String)> {
     let kept = |(name, _): &(String, String)| !["limit", "asOf"].contains(&name.as_str());
