@@ -174,6 +174,21 @@ addEventListener("pointerdown", (event) => {
   const link = event.target.closest(".row > a");
   if (link) link.draggable = false;
 });
+// Lines that are copied are lines: each row is one, its parts two blanks apart.
+addEventListener("copy", (event) => {
+  const chosen = getSelection();
+  if (chosen.isCollapsed) return;
+  const range = chosen.getRangeAt(0);
+  const rowOf = (node) => (node.closest ? node : node.parentElement).closest(".row");
+  const [first, last] = [rowOf(range.startContainer), rowOf(range.endContainer)];
+  const part = range.cloneContents();
+  const isOneCell = first === last && range.commonAncestorContainer !== first;
+  if (!first || !last || isOneCell || [first, last, ...part.querySelectorAll(".row")].some((row) => row.matches(".open"))) return;
+  const rows = first === last ? [part] : [...part.querySelectorAll(".row")];
+  const line = (row) => [...row.children].filter((cell) => !cell.matches(".beyond, .opened")).map((cell) => cell.textContent).join("  ");
+  event.clipboardData.setData("text/plain", rows.map(line).join("\n"));
+  event.preventDefault();
+});
 // This script may run before there is a body.
 const withAllButtons = () => document.querySelectorAll(".record").forEach(withButtons);
 addEventListener("DOMContentLoaded", withAllButtons);

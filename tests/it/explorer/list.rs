@@ -115,8 +115,27 @@ async fn text_of_a_line_is_chosen_like_any_other() {
         assert_eq!((browser.count(".row").await, browser.count(".row.open").await), (3, 0));
         browser.script("getSelection().removeAllRanges()").await;
     }
+    // What is copied are lines: from a time to a message, over rows, and within one part as it is.
+    let copied = async |from: &str, to: &str| {
+        let copy = format!(
+            "const text = (css) => document.querySelector(css).firstChild;
+            getSelection().setBaseAndExtent(text('{from}'), 5, text('{to}'), 7);
+            const event = new ClipboardEvent('copy', {{clipboardData: new DataTransfer(), bubbles: true, cancelable: true}});
+            document.activeElement.dispatchEvent(event);
+            getSelection().removeAllRanges();
+            return event.defaultPrevented && event.clipboardData.getData('text/plain')"
+        );
+        browser.script(&copy).await
+    };
+    assert_eq!(copied(".row > .time", ".row > .text").await, "01-02 03:01:58.000118  warn  api-2  timeout");
+    assert_eq!(
+        copied(".row > .resource", ".row:last-child > .text").await,
+        "  timeout of request 118\n2026-01-02 03:01:56.000116  info  api-0  timeout of request 116\n2026-01-02 03:01:54.000114  error  api-2  timeout"
+    );
+    assert_eq!(copied(".row > .text", ".row > .text").await, false);
     browser.click(".row > .text").await;
     browser.find(".row.open > .opened dl .copy").await;
+    assert_eq!(copied(".row > .time", ".row > .text").await, false, "what is open is not a line");
     assert_eq!(browser.texts(".opened > .acts").await, ["Open Context Trace Copy JSON"]);
     browser.click(".row.open > .text").await;
     assert_eq!(
