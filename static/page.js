@@ -179,7 +179,7 @@ addEventListener("copy", (event) => {
   const chosen = getSelection();
   if (chosen.isCollapsed) return;
   const range = chosen.getRangeAt(0);
-  const rowOf = (node) => (node.closest ? node : node.parentElement).closest(".row");
+  const rowOf = (node) => (node.closest ? node : node.parentElement)?.closest(".row");
   const [first, last] = [rowOf(range.startContainer), rowOf(range.endContainer)];
   const part = range.cloneContents();
   const isOneCell = first === last && range.commonAncestorContainer !== first;
