@@ -90,6 +90,8 @@ mod tests {
         let fault = |body: &str| Order::read(body.as_bytes(), Timestamp(1_800_000_000_000_000)).unwrap_err();
         assert_eq!(fault(r#"{"q":"a","q":"b"}"#).field, "q");
         assert_eq!(fault(r#"{"q":"a","dryRun":false,"expect":1,"dryRun":true}"#).field, "dryRun");
+        let both = Order::read(br#"{"level":"warn","level":"error"}"#, Timestamp(0)).unwrap();
+        assert_eq!(both.query.filter, read(json!({"level": ["warn", "error"]})).unwrap().query.filter);
     }
 
     #[test]

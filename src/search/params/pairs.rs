@@ -1,7 +1,5 @@
 //! Parameters as names and values, in their order. In: a query string, a JSON object or pairs. Out: pairs, or a query string. Pure.
 
-use std::collections::HashSet;
-
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::Fault;
@@ -28,11 +26,7 @@ pub fn from_json(body: &[u8]) -> Result<Vec<(String, String)>, Fault> {
     let object: Object = serde_json::from_slice(body)
         .map_err(|error| Fault::new("body", format!("expected a JSON object: {error}")))?;
     let mut pairs: Pairs = Vec::new();
-    let mut names = HashSet::new();
     for (name, value) in object.0 {
-        if !names.insert(name.clone()) {
-            return Err(Fault::new(&name, "is there twice; several values are an array"));
-        }
         let values = match value {
             serde_json::Value::Array(values) => values,
             value => vec![value],
@@ -53,7 +47,7 @@ pub fn from_json(body: &[u8]) -> Result<Vec<(String, String)>, Fault> {
     Ok(pairs)
 }
 
-/// All members of a JSON object, those of equal names too.
+/// All members of a JSON object. Those of equal names are parameters that are given more than once, as in an address: none hides another.
 struct Object(Vec<(String, serde_json::Value)>);
 
 impl<'de> Deserialize<'de> for Object {
