@@ -20,6 +20,7 @@ mod product;
 mod report;
 
 mod ask;
+mod browser;
 mod case;
 mod cases;
 mod disk;
@@ -38,6 +39,7 @@ mod settings;
 mod sizes;
 mod sustained;
 mod tables;
+mod trace;
 mod truth;
 mod write;
 
