@@ -18,3 +18,4 @@ pub mod block;
 pub mod group;
 pub mod values;
 pub mod probe;
+pub mod sparing;

@@ -122,6 +122,7 @@ pub(crate) fn all(records: &Records, total: u64) -> Vec<Case> {
             20.0,
             each(&|record| Literal::word(between(&text(record, "message"), "peer ", &[',', ')']))),
         ),
+        Case::page("a whole message, pasted", 20.0, each(&|record| Literal::word(&text(record, "message")))),
         Case::page("absent word", 20.0, words(&ABSENT_WORDS)),
         Case::page("absent phrase of common words", 20.0, words(&STRANGE_PAIRS)),
     ];

@@ -9,8 +9,9 @@ use crate::record::Level;
 
 pub use super::tokens::Field;
 
-/// Grams of each length that are asked for: each is a slice to read, and the first ones rule out nearly all.
-const GRAMS_MAX: usize = 16;
+/// Grams of each length that are asked for, evenly spread over a long text: its first words may be in all blocks.
+const LONG_GRAMS_MAX: usize = 24;
+const SHORT_GRAMS_MAX: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
@@ -47,8 +48,9 @@ impl Need {
     pub fn substring(literal: &str) -> Self {
         let folded = literal.to_ascii_lowercase();
         let bytes = folded.as_bytes();
-        let runs = |size| bytes.windows(size).take(GRAMS_MAX).map(gram_bit);
-        let mut grams: Vec<u32> = runs(LONG_GRAM).chain(runs(SHORT_GRAM)).collect();
+        let runs = |size, most| spread(bytes.windows(size), most).map(gram_bit);
+        let long = runs(LONG_GRAM, LONG_GRAMS_MAX);
+        let mut grams: Vec<u32> = long.chain(runs(SHORT_GRAM, SHORT_GRAMS_MAX)).collect();
         grams.sort_unstable();
         grams.dedup();
         if grams.is_empty() { Self::Anything } else { Self::Grams(grams) }
@@ -156,6 +158,15 @@ impl Need {
     }
 }
 
+/// At most so many, the first and the last among them.
+fn spread<T>(items: impl ExactSizeIterator<Item = T>, most: usize) -> impl Iterator<Item = T> {
+    let (count, taken) = (items.len(), items.len().min(most));
+    // Of `count` places in a row, every one at which another of the `taken` begins.
+    let is_taken =
+        move |at: usize| at == 0 || at * (taken - 1) / (count - 1) > (at - 1) * (taken - 1) / (count - 1);
+    items.enumerate().filter(move |(at, _)| is_taken(*at)).map(|(_, item)| item)
+}
+
 fn level_bit(level: i16) -> u8 {
     1_u8.checked_shl((level - 1) as u32).unwrap_or(0)
 }
@@ -194,6 +205,20 @@ mod tests {
         assert_eq!(Need::any(vec![a.clone(), text.clone()]).values(), []);
         assert_eq!(text.values(), []);
         assert_eq!(Need::all(vec![a.clone(), Need::any(vec![b, text])]).values().len(), 2);
+    }
+
+    #[test]
+    fn all_of_a_long_text_is_asked_for() {
+        let text =
+            |last: &str| Need::substring(&format!("{} {last}", "a request that nobody had seen ".repeat(20)));
+        let Need::Grams(grams) = text("0123456") else { panic!("it has grams") };
+        assert!(grams.len() <= LONG_GRAMS_MAX + SHORT_GRAMS_MAX);
+        assert!(grams.contains(&gram_bit(b"0123456")));
+        assert_ne!(text("0123456"), text("0123457"));
+        for count in 1..100 {
+            let taken: Vec<usize> = spread(0..count, 10).collect();
+            assert_eq!((taken.len(), taken[0], taken[taken.len() - 1]), (count.min(10), 0, count - 1));
+        }
     }
 
     #[test]

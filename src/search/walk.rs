@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{filled::Filled, opened::Opened, stage::Stage};
+use self::{filled::Filled, groups::Grams, opened::Opened, stage::Stage};
 use super::{
     catalogue::{Catalogue, GroupHead, LeafView, Snapshot},
     cursor::Direction,
@@ -69,6 +69,7 @@ pub struct Walk<'a> {
     values: Vec<Token>,
     /// Groups at the front that have been looked at and were not ruled out.
     admitted: usize,
+    grams: Grams,
     stage: Option<Stage>,
     /// Nothing is handed out that is farther than this.
     farthest: i64,
@@ -137,6 +138,7 @@ impl<'a> Walk<'a> {
             open_next,
             values,
             admitted,
+            grams: Grams::All,
             stage: None,
             farthest,
             filled: None,
@@ -305,13 +307,18 @@ impl<'a> Walk<'a> {
             // A value that is rare in what is in memory already is so in the first group as well.
             if self.blocks.skipped > RARE * (self.blocks.read + 1) {
                 self.open_next = self.open_next.max(GROUPS_GROWTH);
+                if matches!(self.grams, Grams::All) {
+                    self.grams = Grams::by_chunks(&self.aim.need, &stage.leaf.chunks);
+                }
             }
             self.rule_out(session).await?;
         }
         if !self.opened.contains_key(&place) {
             let count = self.open_next.min(self.groups.len());
             let wanted: Vec<(i32, Arc<GroupHead>)> = self.groups.iter().take(count).cloned().collect();
-            let found = groups::read(session, self.catalogue, &self.aim, &wanted, &mut self.blocks).await?;
+            let found =
+                groups::read(session, self.catalogue, &self.aim, &wanted, &mut self.grams, &mut self.blocks)
+                    .await?;
             self.opened.extend(found.into_iter().map(|(place, group)| (place, Some(group))));
             self.groups.drain(..count);
             self.admitted = self.admitted.saturating_sub(count);

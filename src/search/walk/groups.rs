@@ -12,13 +12,53 @@ use crate::{
         probe::{self, Fetched, Slices},
         signature::Token,
         span::BlockSpan,
+        sparing,
     },
     search::{
-        catalogue::{Catalogue, Directory, GroupHead, damaged},
+        catalogue::{Catalogue, Chunk, Directory, GroupHead, damaged},
         session::{Session, Stopped},
         sql,
     },
 };
+
+/// Chunks that are a sample: 512 blocks.
+const SAMPLE_CHUNKS: usize = 64;
+
+/// The grams that groups are asked for.
+pub(super) enum Grams {
+    /// All that hits have.
+    All,
+    /// All were asked of this group; it tells which are worth it.
+    Of(Fetched),
+    These(Vec<u32>),
+}
+
+impl Grams {
+    /// Those that the next groups are asked for; None means all.
+    pub(super) fn chosen(&mut self, need: &Need) -> Option<&[u32]> {
+        if let Self::Of(sample) = self {
+            *self = Self::These(sparing::worthwhile(need, sample));
+        }
+        match self {
+            Self::These(grams) => Some(grams),
+            Self::All | Self::Of(_) => None,
+        }
+    }
+
+    /// As the blocks of some chunks would have it, if they are enough to tell.
+    pub(super) fn by_chunks(need: &Need, chunks: &[Arc<Chunk>]) -> Self {
+        if chunks.len() < SAMPLE_CHUNKS {
+            return Self::All;
+        }
+        let chunks = &chunks[chunks.len() - SAMPLE_CHUNKS..];
+        let (mut bits, mut bytes) = (Vec::new(), Vec::new());
+        need.places(&mut bits, &mut bytes);
+        let byte = |chunk: &Arc<Chunk>, bit| chunk.slices().bit(bit).map_or(0xff, |slice| slice[0]);
+        let slice = |bit| (bit, chunks.iter().map(|chunk| byte(chunk, bit)).collect());
+        let bits = bits.into_iter().map(slice).collect();
+        Self::Of(Fetched { width: SAMPLE_CHUNKS, bits, bytes: HashMap::new() })
+    }
+}
 
 /// Some groups, by leaf and number.
 pub(super) async fn read(
@@ -26,6 +66,7 @@ pub(super) async fn read(
     catalogue: &Catalogue,
     aim: &Aim,
     wanted: &[(i32, Arc<GroupHead>)],
+    grams: &mut Grams,
     blocks: &mut Blocks,
 ) -> Result<Vec<((i32, i32), Opened)>, Stopped> {
     let directories = catalogue.directories(session, wanted).await?;
@@ -33,6 +74,9 @@ pub(super) async fn read(
     aim.need.places(&mut bits, &mut bytes);
     bits.sort_unstable();
     bits.dedup();
+    if let Some(chosen) = grams.chosen(&aim.need) {
+        bits.retain(|bit| chosen.binary_search(bit).is_ok());
+    }
     bytes.sort_unstable();
     bytes.dedup();
     let mut slices: HashMap<(i32, i32), Fetched> = HashMap::new();
@@ -60,7 +104,11 @@ pub(super) async fn read(
         let place = (*leaf, group.number);
         Ok((place, Opened::new(aim, &slices[&place], directory, blocks)))
     };
-    wanted.iter().zip(directories).map(open).collect()
+    let opened = wanted.iter().zip(directories).map(open).collect();
+    if let (Grams::All, Some((leaf, group))) = (&grams, wanted.first()) {
+        *grams = slices.remove(&(*leaf, group.number)).map_or(Grams::All, Grams::Of);
+    }
+    opened
 }
 
 /// Which of some groups may hold a hit, going by the values that they have.

@@ -102,3 +102,22 @@ fn a_page_of_whatever_there_is_takes_no_more_than_should_fill_it() {
         assert_eq!(portion.units.len(), 60);
     }
 }
+
+#[test]
+fn groups_are_asked_for_the_grams_that_rule_out_most_of_what_is_in_memory() {
+    // Of forty grams all are in each block but the first two, of which one is in every second and one in every fourth.
+    let need = Need::Grams((0..40).map(|at| at * 8).collect());
+    let chunk = |n: usize| {
+        let mut signature = [1; BYTES];
+        signature[0] = u8::from(n.is_multiple_of(2));
+        signature[1] = u8::from(n.is_multiple_of(4));
+        let span = BlockSpan { number: n as i32, level: 3, units: Vec::new() };
+        Arc::new(Chunk::of(span, &signature))
+    };
+    let chunks: Vec<_> = (0..80).map(chunk).collect();
+    assert!(Grams::by_chunks(&need, &chunks[..10]).chosen(&need).is_none(), "too few to tell");
+    let mut grams = Grams::by_chunks(&need, &chunks);
+    let chosen = grams.chosen(&need).expect("enough to tell");
+    assert!(chosen.contains(&8) && chosen.len() < 8, "{chosen:?}");
+    assert!(Grams::All.chosen(&need).is_none());
+}
