@@ -10,7 +10,7 @@ use super::{
 
 pub const BLOCKS_MAX: usize = 4_096;
 /// Of hashes, gram lengths and layouts in this folder.
-pub const FORMAT: i16 = 2;
+pub const FORMAT: i16 = 3;
 
 /// A block and its signature.
 #[derive(Debug, Clone)]

@@ -1,8 +1,9 @@
 //! The signature of a block: 95,808 bits. In: the rows of a block. Out: bits, of which a search needs a few to rule the block out.
 //!
-//! Every run of three and of seven bytes of a message (ASCII letters folded) sets one bit for the block. Every value of a field sets
-//! one bit in each of eight bytes, and which bit of the byte says in which unit of 32 rows the value is. So one byte answers for
-//! eight units at once. Rates, fill and the alternatives: docs/decisions.md.
+//! Every run of three bytes of a message (ASCII letters folded) sets one bit for the block, and so does every longer run: of five letters
+//! and digits, of seven digits and points, of six bytes across anything else. Every value of a field sets one bit in each of eight bytes,
+//! and which bit of the byte says in which unit of 32 rows the value is. So one byte answers for eight units at once. Rates, fill and the
+//! alternatives: docs/decisions.md.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -21,7 +22,16 @@ pub const BLOCK_ROWS: usize = UNITS * UNIT_ROWS;
 pub const ONES_MAX: u32 = (BITS as u32) / 5 * 2;
 
 pub const SHORT_GRAM: usize = 3;
-pub const LONG_GRAM: usize = 7;
+/// The first bytes of a long gram say how long it is.
+const HEAD: usize = 5;
+/// One bit for each byte of a head.
+const WHOLE_HEAD: u8 = (1 << HEAD) - 1;
+/// Of letters and digits: a word of five letters has one.
+const IN_WORD: usize = HEAD;
+/// Of digits and points, which have the fewest values.
+const OF_DIGITS: usize = 7;
+/// From one word to the next.
+const ACROSS: usize = 6;
 
 /// Places of a field value in a signature: numbers of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,7 +45,27 @@ impl Token {
     }
 }
 
-/// The bit of a run of three or seven folded bytes.
+/// The long gram with which a text begins; None if the text ends before it does.
+pub fn long_gram(text: &[u8]) -> Option<&[u8]> {
+    let head = text.get(..HEAD)?;
+    let size = match (head.iter().all(is_digit), head.iter().all(is_word)) {
+        (true, _) => OF_DIGITS,
+        (_, true) => IN_WORD,
+        _ => ACROSS,
+    };
+    text.get(..size)
+}
+
+fn is_digit(byte: &u8) -> bool {
+    byte.is_ascii_digit() || *byte == b'.'
+}
+
+/// Every byte of a letter that is not ASCII counts as one.
+fn is_word(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii()
+}
+
+/// The bit of a run of at most seven folded bytes.
 pub fn gram_bit(gram: &[u8]) -> u32 {
     let number = gram.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     bit_of(number)
@@ -66,18 +96,26 @@ impl Signature {
     /// All grams of a message.
     pub fn add_message(&mut self, message: &str) {
         let mut window = 0_u64;
+        // Which of the last eight bytes are digits, and which are of words, the last one lowest.
+        let (mut digits, mut words) = (0_u8, 0_u8);
+        let is_head = |bytes: u8| bytes & WHOLE_HEAD == WHOLE_HEAD;
         let bytes = message.as_bytes();
-        let (first, rest) = bytes.split_at(bytes.len().min(LONG_GRAM - 1));
-        for (at, byte) in first.iter().enumerate() {
+        for (at, byte) in bytes.iter().enumerate() {
             window = window << 8 | u64::from(byte.to_ascii_lowercase());
+            digits = digits << 1 | u8::from(is_digit(byte));
+            words = words << 1 | u8::from(is_word(byte));
             if at + 1 >= SHORT_GRAM {
                 self.set(bit_of(window & 0xff_ffff));
             }
-        }
-        for byte in rest {
-            window = window << 8 | u64::from(byte.to_ascii_lowercase());
-            self.set(bit_of(window & 0xff_ffff));
-            self.set(bit_of(window & 0xff_ffff_ffff_ffff));
+            if is_head(words) && !is_head(digits) {
+                self.set(bit_of(window & 0xff_ffff_ffff));
+            }
+            if at + 1 >= ACROSS && !is_head(words >> 1) && !is_head(digits >> 1) {
+                self.set(bit_of(window & 0xffff_ffff_ffff));
+            }
+            if is_head(digits >> 2) {
+                self.set(bit_of(window & 0xff_ffff_ffff_ffff));
+            }
         }
         self.ones_max = self.ones_max.saturating_add(2 * bytes.len() as u32);
     }
@@ -126,14 +164,33 @@ mod tests {
     #[test]
     fn every_gram_of_a_message_is_in_it() {
         let mut signature = Signature::default();
-        signature.add_message("Connection RESET by peer №7");
-        let folded = "connection reset by peer №7".as_bytes();
-        for size in [SHORT_GRAM, LONG_GRAM] {
-            for gram in folded.windows(size) {
-                assert!(has(&signature, gram_bit(gram)), "{gram:?}");
-            }
+        signature.add_message("Connection RESET by peer №7, 10.20.30.4 at 12345678.");
+        let folded = "connection reset by peer №7, 10.20.30.4 at 12345678.".as_bytes();
+        let long = (0..folded.len()).filter_map(|at| long_gram(&folded[at..]));
+        let all: Vec<u32> = folded.windows(SHORT_GRAM).chain(long).map(gram_bit).collect();
+        assert!(all.len() > folded.len() * 3 / 2);
+        assert!(all.iter().all(|bit| has(&signature, *bit)));
+        // And nothing else is.
+        let ones: u32 = signature.bytes().iter().map(|byte| byte.count_ones()).sum();
+        assert_eq!(ones as usize, all.iter().collect::<std::collections::HashSet<_>>().len());
+    }
+
+    #[test]
+    fn what_a_long_gram_begins_with_says_how_long_it_is() {
+        for (text, gram) in [
+            ("connection", "conne"),
+            ("r2d2 x", "r2d2 x"),
+            ("10.20.30.4", "10.20.3"),
+            ("12345x7", "12345x7"),
+            ("grüner", "grün"),
+            ("by peer", "by pee"),
+            ("a=b, c=d", "a=b, c"),
+        ] {
+            assert_eq!(long_gram(text.as_bytes()), Some(gram.as_bytes()), "{text}");
         }
-        assert!(!has(&signature, gram_bit(b"xyz")));
+        for text in ["", "four", "by pe", "123456", "1.2.3."] {
+            assert_eq!(long_gram(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]
@@ -168,7 +225,7 @@ mod tests {
     #[test]
     fn hashes_stay() {
         assert_eq!(gram_bit(b"abc"), bit_of(0x61_6263));
-        assert_eq!((gram_bit(b"abc"), gram_bit(b"abcdefg")), (15551, 59208));
+        assert_eq!((gram_bit(b"abc"), gram_bit(b"abcde"), gram_bit(b"1234567")), (15551, 2372, 81273));
         assert_eq!(Token::of(b"r\0server-1").0, [11346, 8170, 3698, 9951, 8990, 3402, 9275, 9028]);
     }
 }

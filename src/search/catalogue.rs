@@ -114,7 +114,7 @@ where xact >= $1::text::xid8";
 /// is not known yet is fetched.
 const SIGNED: &str = "select leaf, block from signatures where xact >= $1::text::xid8";
 const SIGNATURES: &str = "\
-select s.leaf, s.block, s.level, s.units, s.signature
+select s.leaf, s.block, s.level, s.units, s.bits
 from unnest($1::int[], $2::int[]) as u (leaf, block)
 join signatures s using (leaf, block)";
 const OPEN: &str = "select leaf, block, level from open_blocks";
@@ -337,7 +337,7 @@ async fn fetch(
         while let Some(row) = answered(signatures.try_next()).await?? {
             let (leaf, number) = (row.try_get("leaf")?, row.try_get("block")?);
             let block = OpenBlock { leaf, number, level: row.try_get("level")? };
-            known.learn_block(block, row.try_get("units")?, row.try_get("signature")?);
+            known.learn_block(block, row.try_get("units")?, row.try_get("bits")?);
         }
     }
     Ok(())

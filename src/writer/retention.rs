@@ -41,7 +41,7 @@ const MEASURE: &str = "\
 select l.leaf, l.name, l.from_at, l.to_at,
   coalesce(pg_total_relation_size(to_regclass(quote_ident(l.name))), 0) + coalesce(s.bytes, 0)::bigint + coalesce(g.bytes, 0)::bigint as bytes
 from leaves l
-left join (select leaf, sum(octet_length(signature) + octet_length(units) + coalesce(octet_length(value_hashes), 0) + 500) as bytes from signatures group by leaf) s using (leaf)
+left join (select leaf, sum(octet_length(bits) + octet_length(units) + coalesce(octet_length(value_hashes), 0) + 500) as bytes from signatures group by leaf) s using (leaf)
 left join (select leaf, sum(octet_length(slices)::bigint + octet_length(directory) + coalesce(octet_length(value_hashes), 0)) as bytes from groups group by leaf) g using (leaf)
 order by l.from_at";
 /// About 100 bytes a name and 60 a count, indexes included.

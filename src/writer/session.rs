@@ -93,7 +93,7 @@ impl Session {
             return Ok(());
         }
         let text =
-            "copy signatures (leaf, block, level, units, signature, value_hashes) from stdin (format binary)";
+            "copy signatures (leaf, block, level, units, bits, value_hashes) from stdin (format binary)";
         self.copy(text.to_owned(), changes.signed.iter(), |chunk, (leaf, block)| {
             let mut units = Vec::with_capacity(80);
             write_units(&block.span.units, &mut units);

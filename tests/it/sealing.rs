@@ -123,7 +123,7 @@ async fn what_is_damaged_is_named_and_holds_up_nothing_else() {
     let damage = "with first as (select leaf, min(block) as block from signatures group by leaf) \
         update signatures s set \
           units = case when s.leaf = (select min(leaf) from leaves) then '\\x09'::bytea else units end, \
-          signature = case when s.leaf = (select max(leaf) from leaves) then '\\x00'::bytea else signature end \
+          bits = case when s.leaf = (select max(leaf) from leaves) then '\\x00'::bytea else bits end \
         from first where s.leaf = first.leaf and s.block = first.block";
     database.sql.batch_execute(damage).await.unwrap();
     let app = TestApp::plan().database(&database).ready().await;
@@ -143,7 +143,7 @@ async fn what_is_damaged_is_named_and_holds_up_nothing_else() {
     .await;
     assert_eq!(app.log_text().matches("cannot be read").count(), 2, "{}", app.log_text());
     // What is signed anew from its rows is found once, by whoever knew it as damaged too.
-    let reopen = "with gone as (delete from signatures where octet_length(signature) < 11976 or octet_length(units) < 2 returning leaf, block, level) \
+    let reopen = "with gone as (delete from signatures where octet_length(bits) < 11976 or octet_length(units) < 2 returning leaf, block, level) \
         insert into open_blocks (leaf, block, level, writer) select leaf, block, level, 0 from gone";
     assert_eq!(database.sql.execute(reopen, &[]).await.unwrap(), 2);
     every_row_is_found(&app).await;

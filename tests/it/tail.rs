@@ -260,7 +260,7 @@ async fn too_much_is_a_gap() {
     assert_eq!(follower.records("message", 1).await, ["before"]);
     let before = follower.last.clone();
     // As if four million rows had been stored since.
-    let signatures = "insert into signatures (leaf, block, level, units, signature)
+    let signatures = "insert into signatures (leaf, block, level, units, bits)
         select leaf, n, 3, '', '' from leaves, generate_series(1000000, 1020000) n";
     app.database().sql.batch_execute(signatures).await.unwrap();
     app.post_json(&named("within")).await.accepted(1);

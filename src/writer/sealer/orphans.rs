@@ -59,7 +59,7 @@ async fn sign_orphan(transaction: &Transaction<'_>, orphan: &Row) -> Result<(), 
     let Some(signed) = sign_rows(block, level, &rows) else { return Ok(()) };
     let mut units = Vec::new();
     write_units(&signed.span.units, &mut units);
-    let statement = "insert into signatures (leaf, block, level, units, signature, value_hashes) values ($1, $2, $3, $4, $5, $6)";
+    let statement = "insert into signatures (leaf, block, level, units, bits, value_hashes) values ($1, $2, $3, $4, $5, $6)";
     let values: [&(dyn ToSql + Sync); 6] = [&leaf, &block, &level, &units, &signed.signature, &signed.values];
     transaction.execute(statement, &values).await?;
     Ok(())

@@ -28,7 +28,7 @@ from signatures
 group by leaf
 order by leaf";
 const SIGNATURES: &str = "\
-select block, level, units, signature, value_hashes
+select block, level, units, bits, value_hashes
 from signatures
 where leaf = $1 and block <> all ($2)
 order by block
@@ -191,7 +191,7 @@ async fn read(
 fn read_signed(row: &Row) -> Option<Signed> {
     let units = read_units(&mut row.get("units"))?;
     let span = BlockSpan { number: row.get("block"), level: row.get("level"), units };
-    let signature: Vec<u8> = row.get("signature");
+    let signature: Vec<u8> = row.get("bits");
     let values = row.get("value_hashes");
     (signature.len() == BYTES).then_some(Signed { span, signature, values })
 }

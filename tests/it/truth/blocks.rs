@@ -192,16 +192,19 @@ fn no_unit_with_a_hit_is_ruled_out() {
 #[test]
 fn blocks_are_closed_by_rows_and_by_bits() {
     let mut dice = Dice(seed());
-    for texts in [Texts::Short, Texts::Mixed] {
+    // By block, and how many more blocks there are than rows alone need; late rows have one of their own.
+    let mut blocks = |texts| {
         let universe = Universe::new(&mut dice, texts);
         let infos = universe.rows().filter(|(row, _)| row.level == Level::Info).map(|(_, unit)| unit >> 3);
         let mut rows: HashMap<i32, usize> = HashMap::new();
         infos.for_each(|block| *rows.entry(block).or_default() += 1);
         let fewest = rows.values().sum::<usize>().div_ceil(BLOCK_ROWS);
-        match texts {
-            // Late rows have blocks of their own.
-            Texts::Short => assert!((fewest..=fewest + 1).contains(&rows.len()), "{rows:?}"),
-            Texts::Mixed => assert!(rows.len() > fewest + 1, "{rows:?}"),
-        }
+        (rows.len() - fewest, rows)
+    };
+    for _ in 0..4 {
+        let (more, rows) = blocks(Texts::Short);
+        assert!(more <= 1, "{rows:?}");
     }
+    let mixed: Vec<_> = (0..4).map(|_| blocks(Texts::Mixed)).collect();
+    assert!(mixed.iter().map(|(more, _)| more).sum::<usize>() > mixed.len(), "{mixed:?}");
 }
