@@ -206,5 +206,6 @@ fn blocks_are_closed_by_rows_and_by_bits() {
         assert!(more <= 1, "{rows:?}");
     }
     let mixed: Vec<_> = (0..4).map(|_| blocks(Texts::Mixed)).collect();
-    assert!(mixed.iter().map(|(more, _)| more).sum::<usize>() > mixed.len(), "{mixed:?}");
+    // Two in each on average.
+    assert!(mixed.iter().map(|(more, _)| more).sum::<usize>() >= 2 * mixed.len(), "{mixed:?}");
 }
