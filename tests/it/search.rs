@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::harness::{
-    TestApp,
+    Fault, TestApp,
     app::NDJSON,
     records::{Dice, ndjson, sample, with},
     run::{eventually, seconds},
@@ -345,14 +345,14 @@ async fn metadata_by_every_kind_of_value() {
 async fn postgres_away_is_a_503_and_comes_back() {
     let app = TestApp::plan().through_proxy().ready().await;
     app.post_json(&sample()).await.accepted(1);
-    app.set_fault(crate::harness::Fault::Cut);
+    app.set_fault(Fault::Cut);
     let answer = app.get("/api/logs").await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(answer.header("retry-after").is_some());
     let page = app.get("/").await;
     assert_eq!(page.status, 503);
     assert!(page.text().contains("The database cannot be reached"), "{}", page.text());
-    app.set_fault(crate::harness::Fault::None);
+    app.set_fault(Fault::None);
     eventually("the search works again", seconds(20), async || {
         (app.get("/api/logs").await.status == 200).then_some(())
     })
@@ -424,8 +424,10 @@ async fn a_search_is_cancelled_when_its_client_leaves() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trace_waits_for_a_long_search() {
-    let app = TestApp::plan().env("SEARCH_BUDGET_MS", 30_000).ready().await;
+    let app = TestApp::plan().through_proxy().env("SEARCH_BUDGET_MS", 30_000).ready().await;
     let endless = endless(&app).await;
+    // Or a quick machine has the whole trace before it would have to wait.
+    app.set_fault(Fault::Slow);
     let page = tokio::spawn(app.client.get(format!("{}/traces/trace-7?view=logs", app.url)).send());
     // Longer than a search waits that has something to answer.
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction' and now() - state_change > interval '700 ms'";

@@ -1,8 +1,11 @@
-//! A TCP proxy before Postgres that fails on command: it refuses, swallows, or loses exactly the reply to a COMMIT.
+//! A TCP proxy before Postgres that fails on command: it refuses, swallows, is slow, or loses exactly the reply to a COMMIT.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{
@@ -23,11 +26,16 @@ pub enum Fault {
     Cut,
     /// Connections stay open and nothing comes through any more.
     Swallow,
+    /// Whatever the server sends takes as long as [`SLOW`].
+    Slow,
     /// The next COMMIT reaches the server, its reply is lost and the connection with it; afterwards all is well.
     LoseCommitReply,
     /// The next COMMIT is lost and the connection with it; afterwards all is well.
     LoseCommit,
 }
+
+/// More than what the product takes for a quick search.
+const SLOW: Duration = Duration::from_millis(20);
 
 pub struct Proxy {
     pub port: u16,
@@ -124,6 +132,9 @@ impl Link {
         let mut chunk = vec![0; 64 << 10];
         while let Ok(read @ 1..) = from.read(&mut chunk).await {
             self.wait_while_swallowed().await;
+            if *self.fault.borrow() == Fault::Slow {
+                tokio::time::sleep(SLOW).await;
+            }
             if *deaf.borrow() || to.write_all(&chunk[..read]).await.is_err() {
                 return;
             }
