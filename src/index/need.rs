@@ -2,7 +2,7 @@
 //! bits of many blocks at once. Never narrower than the condition it was made from. Pure.
 
 use super::{
-    signature::{SHORT_GRAM, Token, gram_bit, long_gram},
+    signature::{SHORT_GRAM, Token, gram_bit, long_gram, two_words},
     tokens,
 };
 use crate::record::Level;
@@ -48,7 +48,8 @@ impl Need {
     pub fn substring(literal: &str) -> Self {
         let folded = literal.to_ascii_lowercase();
         let bytes = folded.as_bytes();
-        let long: Vec<&[u8]> = (0..bytes.len()).filter_map(|at| long_gram(&bytes[at..])).collect();
+        let at = |at| [long_gram(&bytes[at..]), two_words(&bytes[at..])];
+        let long: Vec<&[u8]> = (0..bytes.len()).flat_map(at).flatten().collect();
         let short = spread(bytes.windows(SHORT_GRAM), SHORT_GRAMS_MAX);
         let mut grams: Vec<u32> =
             spread(long.into_iter(), LONG_GRAMS_MAX).chain(short).map(gram_bit).collect();
@@ -214,7 +215,7 @@ mod tests {
             |last: &str| Need::substring(&format!("{} {last}", "a request that nobody had seen ".repeat(20)));
         let Need::Grams(grams) = text("0123456") else { panic!("it has grams") };
         assert!(grams.len() <= LONG_GRAMS_MAX + SHORT_GRAMS_MAX);
-        assert!(grams.contains(&gram_bit(b"0123456")) && grams.contains(&gram_bit(b"456")));
+        assert!(grams.contains(&gram_bit(b"123456")) && grams.contains(&gram_bit(b"456")));
         assert_ne!(text("0123456"), text("0123457"));
         for count in 1..100 {
             let taken: Vec<usize> = spread(0..count, 10).collect();

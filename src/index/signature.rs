@@ -1,9 +1,9 @@
 //! The signature of a block: 95,808 bits. In: the rows of a block. Out: bits, of which a search needs a few to rule the block out.
 //!
 //! Every run of three bytes of a message (ASCII letters folded) sets one bit for the block, and so does every longer run: of five letters
-//! and digits, of seven digits and points, of six bytes across anything else. Every value of a field sets one bit in each of eight bytes,
-//! and which bit of the byte says in which unit of 32 rows the value is. So one byte answers for eight units at once. Rates, fill and the
-//! alternatives: docs/decisions.md.
+//! and digits, of six digits, of seven digits and points, of six bytes across anything else, and of eight from the letters of one word to those
+//! of the next. Every value of a field sets one bit in each of eight bytes, and which bit of the byte says in which unit of 32 rows the value
+//! is. So one byte answers for eight units at once. Rates, fill and the alternatives: docs/decisions.md.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -28,10 +28,14 @@ const HEAD: usize = 5;
 const WHOLE_HEAD: u8 = (1 << HEAD) - 1;
 /// Of letters and digits: a word of five letters has one.
 const IN_WORD: usize = HEAD;
+/// Of a number, and of a word that begins with one.
+const OF_NUMBER: usize = 6;
 /// Of digits and points, which have the fewest values.
 const OF_DIGITS: usize = 7;
-/// From one word to the next.
+/// Across what is neither letter nor digit.
 const ACROSS: usize = 6;
+/// From one word of letters to the next, with one byte between them: words that are everywhere, but not side by side, part here.
+const TWO_WORDS: usize = 8;
 
 /// Places of a field value in a signature: numbers of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,11 +53,24 @@ impl Token {
 pub fn long_gram(text: &[u8]) -> Option<&[u8]> {
     let head = text.get(..HEAD)?;
     let size = match (head.iter().all(is_digit), head.iter().all(is_word)) {
+        (true, true) if text.get(HEAD).is_some_and(is_word) => OF_NUMBER,
         (true, _) => OF_DIGITS,
         (_, true) => IN_WORD,
         _ => ACROSS,
     };
     text.get(..size)
+}
+
+/// The gram of two words with which a text begins, if it begins with one.
+pub fn two_words(text: &[u8]) -> Option<&[u8]> {
+    let gram = text.get(..TWO_WORDS)?;
+    let is_framed = is_letter(&gram[0]) && is_letter(&gram[TWO_WORDS - 1]);
+    let between = gram.iter().filter(|byte| !is_letter(byte)).count();
+    (is_framed && between == 1 && !gram.iter().any(is_digit)).then_some(gram)
+}
+
+fn is_letter(byte: &u8) -> bool {
+    byte.is_ascii_alphabetic() || !byte.is_ascii()
 }
 
 fn is_digit(byte: &u8) -> bool {
@@ -62,10 +79,10 @@ fn is_digit(byte: &u8) -> bool {
 
 /// Every byte of a letter that is not ASCII counts as one.
 fn is_word(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || !byte.is_ascii()
+    byte.is_ascii_digit() || is_letter(byte)
 }
 
-/// The bit of a run of at most seven folded bytes.
+/// The bit of a run of at most eight folded bytes.
 pub fn gram_bit(gram: &[u8]) -> u32 {
     let number = gram.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     bit_of(number)
@@ -96,28 +113,38 @@ impl Signature {
     /// All grams of a message.
     pub fn add_message(&mut self, message: &str) {
         let mut window = 0_u64;
-        // Which of the last eight bytes are digits, and which are of words, the last one lowest.
-        let (mut digits, mut words) = (0_u8, 0_u8);
+        // Which of the last eight bytes are digits or points, of words, and letters, the last one lowest.
+        let (mut digits, mut words, mut letters) = (0_u8, 0_u8, 0_u8);
         let is_head = |bytes: u8| bytes & WHOLE_HEAD == WHOLE_HEAD;
         let bytes = message.as_bytes();
+        self.ones_max = self.ones_max.saturating_add(2 * bytes.len() as u32);
         for (at, byte) in bytes.iter().enumerate() {
             window = window << 8 | u64::from(byte.to_ascii_lowercase());
             digits = digits << 1 | u8::from(is_digit(byte));
             words = words << 1 | u8::from(is_word(byte));
+            letters = letters << 1 | u8::from(is_letter(byte));
             if at + 1 >= SHORT_GRAM {
                 self.set(bit_of(window & 0xff_ffff));
             }
             if is_head(words) && !is_head(digits) {
                 self.set(bit_of(window & 0xff_ffff_ffff));
             }
-            if at + 1 >= ACROSS && !is_head(words >> 1) && !is_head(digits >> 1) {
+            let is_six = match (is_head(digits >> 1), is_head(words >> 1)) {
+                (false, false) => at + 1 >= ACROSS,
+                (true, true) => words & 1 == 1,
+                _ => false,
+            };
+            if is_six {
                 self.set(bit_of(window & 0xffff_ffff_ffff));
             }
-            if is_head(digits >> 2) {
+            if is_head(digits >> 2) && !(is_head(words >> 2) && words >> 1 & 1 == 1) {
                 self.set(bit_of(window & 0xff_ffff_ffff_ffff));
             }
+            if letters & 0x81 == 0x81 && letters.count_zeros() == 1 && digits == 0 {
+                self.set(bit_of(window));
+                self.ones_max = self.ones_max.saturating_add(1);
+            }
         }
-        self.ones_max = self.ones_max.saturating_add(2 * bytes.len() as u32);
     }
 
     /// A field value of a row of this unit.
@@ -164,10 +191,12 @@ mod tests {
     #[test]
     fn every_gram_of_a_message_is_in_it() {
         let mut signature = Signature::default();
-        signature.add_message("Connection RESET by peer №7, 10.20.30.4 at 12345678.");
-        let folded = "connection reset by peer №7, 10.20.30.4 at 12345678.".as_bytes();
+        signature.add_message("Connection RESET by peer №7, 10.20.30.4 at 12345678, 12345abc, 12345.");
+        let folded = "connection reset by peer №7, 10.20.30.4 at 12345678, 12345abc, 12345.".as_bytes();
         let long = (0..folded.len()).filter_map(|at| long_gram(&folded[at..]));
-        let all: Vec<u32> = folded.windows(SHORT_GRAM).chain(long).map(gram_bit).collect();
+        let pairs: Vec<&[u8]> = (0..folded.len()).filter_map(|at| two_words(&folded[at..])).collect();
+        assert!(pairs.contains(&b"on reset".as_slice()) && pairs.contains(&b"reset by".as_slice()));
+        let all: Vec<u32> = folded.windows(SHORT_GRAM).chain(long).chain(pairs).map(gram_bit).collect();
         assert!(all.len() > folded.len() * 3 / 2);
         assert!(all.iter().all(|bit| has(&signature, *bit)));
         // And nothing else is.
@@ -181,15 +210,31 @@ mod tests {
             ("connection", "conne"),
             ("r2d2 x", "r2d2 x"),
             ("10.20.30.4", "10.20.3"),
-            ("12345x7", "12345x7"),
+            ("12345x7", "12345x"),
+            ("1234567", "123456"),
+            ("12345.7", "12345.7"),
+            ("12345, 7", "12345, "),
             ("grüner", "grün"),
             ("by peer", "by pee"),
             ("a=b, c=d", "a=b, c"),
         ] {
             assert_eq!(long_gram(text.as_bytes()), Some(gram.as_bytes()), "{text}");
         }
-        for text in ["", "four", "by pe", "123456", "1.2.3."] {
+        for text in ["", "four", "by pe", "12345", "12345.", "12345 ", "1.2.3."] {
             assert_eq!(long_gram(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn two_words_have_one_byte_between_them() {
+        for text in ["ase flag", "r-reason", "größ_abc", "by_peers", "e=failed"] {
+            assert_eq!(two_words(text.as_bytes()), Some(&text.as_bytes()[..8]), "{text}");
+        }
+        for text in [
+            "database", "a, b: cd", "ab cd ef", "ms 1 for", "abc.defg", "at 7 pee", " reasons", "reasons ",
+            "ab cdef",
+        ] {
+            assert_eq!(two_words(text.as_bytes()), None, "{text}");
         }
     }
 
