@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     case::Literal,
     records::{NEEDLES, RARE_WORDS, rare_resource},
-    rounds::{Mode, Rounds},
+    rounds::{COLUMNS, Mode, Rounds, first_cells},
     tables::{latency_cells, verdict},
     truth::{Minutes, Truth, Window},
 };
@@ -63,10 +63,11 @@ impl Rounds<'_> {
                 Err(reason) => {
                     self.progress.say(&format!("{}: not available ({reason})", known.name));
                     let mut cells = vec![known.name.to_owned(), format!("not available ({reason})")];
-                    cells.resize(8, String::new());
+                    cells.resize(COLUMNS.len(), String::new());
                     cells
                 }
-                Ok(mut latencies) => {
+                Ok((mut latencies, first)) => {
+                    let [first_p50, first_p95] = first_cells(&first);
                     latencies.sort_unstable();
                     let p95 = crate::client::percentile(&latencies, 0.95);
                     let goal = match mode {
@@ -87,6 +88,8 @@ impl Rounds<'_> {
                         max,
                         goal_text,
                         verdict(p95 <= goal),
+                        first_p50,
+                        first_p95,
                         String::new(),
                         String::new(),
                     ]
@@ -96,16 +99,21 @@ impl Rounds<'_> {
         }
     }
 
+    /// Out: what each question took, and what it took the first time.
     async fn histogram(
         &mut self,
         known: &Known,
         minutes: &[Minutes],
         mode: Mode<'_>,
-    ) -> Result<Vec<Duration>, String> {
+    ) -> Result<(Vec<Duration>, Vec<Duration>), String> {
+        let mut first = Vec::new();
         for (literal, window, at) in &known.questions {
             let params = params(literal, *window);
             let text = match self.asker.get("/api/histogram", &params).await {
-                Ok((200, body, _)) => difference(&body, &minutes[*at], *window),
+                Ok((200, body, took)) => {
+                    first.push(took);
+                    difference(&body, &minutes[*at], *window)
+                }
                 Ok((status @ (400 | 404), body, _)) => {
                     return Err(body["error"].as_str().unwrap_or(&status.to_string()).to_owned());
                 }
@@ -128,7 +136,7 @@ impl Rounds<'_> {
                 }
             }
         }
-        Ok(latencies)
+        Ok((latencies, first))
     }
 }
 

@@ -27,7 +27,18 @@ const FIRST_ANSWER_SLACK: f64 = 10.0;
 const LIVE_TIMES_MAX: f64 = 2.5;
 /// Milliseconds to read to the end: ten seconds for ten million records.
 const SCAN_MS_PER_RECORD: f64 = 0.001;
-const COLUMNS: [&str; 8] = ["case", "p50 ms", "p95 ms", "max ms", "goal p95", "", "rows read", "blocks read"];
+pub(crate) const COLUMNS: [&str; 10] = [
+    "case",
+    "p50 ms",
+    "p95 ms",
+    "max ms",
+    "goal p95",
+    "",
+    "first time p50 ms",
+    "p95 ms",
+    "rows read",
+    "blocks read",
+];
 
 /// A case with the newest hits of each literal.
 pub(crate) struct Known {
@@ -118,16 +129,17 @@ impl Rounds<'_> {
         }
         let measured = self.measure(known, mode).await;
         match case.kind {
-            Kind::Page => self.row(case.name, &measured, case.goal, mode),
+            Kind::Page => self.row(case.name, &measured, Some(&compared), case.goal, mode),
             Kind::Scan => {
                 self.row(
                     &format!("{}: first answer", case.name),
                     &measured,
+                    None,
                     case.goal + FIRST_ANSWER_SLACK,
                     mode,
                 );
                 let goal = (self.records as f64 * SCAN_MS_PER_RECORD).max(case.goal);
-                self.row(&format!("{}: to the end", case.name), &compared, goal, mode);
+                self.row(&format!("{}: to the end", case.name), &compared, None, goal, mode);
             }
         }
         Ok(())
@@ -178,7 +190,8 @@ impl Rounds<'_> {
         self.tables.problem(self.progress, format!("{} {params:?}: {text}", case.name));
     }
 
-    fn row(&mut self, name: &str, samples: &Samples, goal: f64, mode: Mode<'_>) {
+    /// `first` is what each literal took before anything of it was in memory.
+    fn row(&mut self, name: &str, samples: &Samples, first: Option<&Samples>, goal: f64, mode: Mode<'_>) {
         let mut latencies = samples.latencies.clone();
         latencies.sort_unstable();
         let p95 = percentile(&latencies, 0.95);
@@ -196,6 +209,7 @@ impl Rounds<'_> {
         let mut cells = vec![name.to_owned()];
         cells.extend(latency_cells(&latencies));
         cells.extend([goal, is_met.map_or_else(String::new, verdict)]);
+        cells.extend(first_cells(first.map_or(&[], |first| &first.latencies)));
         cells.extend([
             samples.mean(samples.rows_read),
             samples.blocks_read.map_or_else(String::new, |blocks| samples.mean(blocks)),
@@ -232,6 +246,17 @@ impl Samples {
     fn mean(&self, sum: u64) -> String {
         format!("{:.0}", sum as f64 / self.latencies.len().max(1) as f64)
     }
+}
+
+/// p50 and p95 of what questions took when they were asked for the first time, if they were.
+pub(crate) fn first_cells(latencies: &[Duration]) -> [String; 2] {
+    if latencies.is_empty() {
+        return Default::default();
+    }
+    let mut latencies = latencies.to_vec();
+    latencies.sort_unstable();
+    let [p50, p95, _] = latency_cells(&latencies);
+    [p50, p95]
 }
 
 /// Ends the question where the load began, unless it ends before.

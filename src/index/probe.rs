@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::{need::Need, signature::UNITS, span::BlockSpan};
 
 /// Bits of some blocks, bit by bit.
@@ -22,10 +24,11 @@ pub struct Whole<'a> {
 }
 
 /// The slices that were asked for.
+#[derive(Default)]
 pub struct Fetched {
     pub width: usize,
-    pub bits: HashMap<u32, Vec<u8>>,
-    pub bytes: HashMap<u16, Vec<u8>>,
+    pub bits: HashMap<u32, Bytes>,
+    pub bytes: HashMap<u16, Bytes>,
 }
 
 impl Slices for Whole<'_> {
@@ -48,11 +51,11 @@ impl Slices for Fetched {
     }
 
     fn bit(&self, bit: u32) -> Option<&[u8]> {
-        self.bits.get(&bit).map(Vec::as_slice).filter(|slice| slice.len() == self.width)
+        self.bits.get(&bit).map(Bytes::as_ref).filter(|slice| slice.len() == self.width)
     }
 
     fn byte(&self, byte: u16) -> Option<&[u8]> {
-        self.bytes.get(&byte).map(Vec::as_slice).filter(|slice| slice.len() == UNITS * self.width)
+        self.bytes.get(&byte).map(Bytes::as_ref).filter(|slice| slice.len() == UNITS * self.width)
     }
 }
 
@@ -183,10 +186,10 @@ mod tests {
     #[test]
     fn a_missing_slice_rules_nothing_out() {
         let group = group();
-        let none = Fetched { width: group.width(), bits: HashMap::new(), bytes: HashMap::new() };
+        let none = Fetched { width: group.width(), ..Fetched::default() };
         assert_eq!(found(&Need::substring("word7"), &none, &group).len(), 160);
-        let short = HashMap::from([(tokens::resource(b"r7.3").0[0], vec![0; 5])]);
-        let short = Fetched { width: group.width(), bits: HashMap::new(), bytes: short };
+        let short = HashMap::from([(tokens::resource(b"r7.3").0[0], Bytes::from_static(&[0; 5]))]);
+        let short = Fetched { width: group.width(), bytes: short, ..Fetched::default() };
         assert_eq!(found(&Need::field(Field::ResourceId, "r7.3"), &short, &group).len(), 160);
     }
 }

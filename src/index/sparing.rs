@@ -73,8 +73,6 @@ fn ones_of_both(one: &[u8], other: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
     use crate::index::probe::Fetched;
 
@@ -85,7 +83,7 @@ mod tests {
                 |at: usize| (0..8).fold(0, |byte, bit| byte | u8::from(has(gram, at * 8 + bit)) << bit);
             (gram, (0..64).map(byte).collect())
         };
-        Fetched { width: 64, bits: (0..grams).map(slice).collect(), bytes: HashMap::new() }
+        Fetched { width: 64, bits: (0..grams).map(slice).collect(), ..Fetched::default() }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod chunk;
 mod directory;
+mod kept;
 mod known;
 
 use std::{
@@ -36,6 +37,7 @@ use crate::{
 };
 pub use chunk::Chunk;
 pub use directory::{Directory, Place};
+pub use kept::{Kept, Part, Piece};
 use known::Known;
 
 /// Directories kept in memory, about 1.2 MB each.
@@ -53,6 +55,7 @@ pub struct Catalogue {
     known: tokio::sync::Mutex<Known>,
     /// By leaf and group; a group never changes.
     directories: Mutex<HashMap<(i32, i32), Arc<Directory>>>,
+    pub kept: Kept,
 }
 
 /// The index as one snapshot of the database has it.

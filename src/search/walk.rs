@@ -278,7 +278,8 @@ impl<'a> Walk<'a> {
         while self.admitted < self.open_next.min(self.groups.len()) {
             let count = (BUCKETS_MAX / self.values.len()).max(GROUPS_GROWTH);
             let groups: Vec<_> = self.groups.iter().skip(self.admitted).take(count).cloned().collect();
-            let may_hold = groups::may_hold(session, &self.aim.need, &self.values, &groups).await?;
+            let may_hold =
+                groups::may_hold(session, self.catalogue, &self.aim.need, &self.values, &groups).await?;
             let mut rest = self.groups.split_off(self.admitted + groups.len());
             self.groups.truncate(self.admitted);
             for (group, may_hold) in groups.into_iter().zip(may_hold) {
