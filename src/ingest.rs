@@ -5,6 +5,7 @@ pub mod parse;
 pub mod element;
 pub mod csv;
 pub mod intake;
+pub mod in_use;
 pub mod key;
 pub mod error;
 
@@ -19,6 +20,7 @@ use self::{
     decode::{Body, Encoding},
     element::Unknown,
     error::IngestError,
+    in_use::{Hold, KeysInUse},
     intake::{Encoder, Intake, Rejected},
     key::{LookUpError, RequestKey, Stored},
     parse::{Format, Malformed},
@@ -45,6 +47,7 @@ pub struct State {
     pub turns: Arc<Semaphore>,
     /// For idempotency keys.
     pub pool: Pool,
+    pub keys: Arc<KeysInUse>,
     pub http: HttpConfig,
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
@@ -101,8 +104,13 @@ async fn ingest(
     let reservation = reservation.ok_or_else(|| IngestError::NotStored("the queue is full".into()))?;
     // 3. A key that was seen before: the same body again, or another one.
     let body_hash = intake::body_hash(&body.bytes, format, unknown);
-    let stored =
-        if request_key.from_client { stored_before(state, &request_key, body_hash).await? } else { None };
+    let (hold, stored) = match request_key.from_client {
+        true => {
+            let hold = state.keys.hold(request_key.key, body_hash).ok_or(IngestError::KeyReused)?;
+            (Some(hold), stored_before(state, &request_key, body_hash).await?)
+        }
+        false => (None, None),
+    };
     // 4. Parse each record; encode the good ones, keep the faults of the others.
     let received_at = stored.as_ref().map_or_else(Timestamp::now, |stored| stored.received_at);
     let empty =
@@ -118,7 +126,12 @@ async fn ingest(
     // what was taken is still counted as accepted or not.
     let (state, batch_id) = (state.clone(), request_key.text.clone());
     let answered = actix_web::rt::spawn(async move {
-        let (intake, replayed) = hand_over(&state, intake, stored, &request_key, reservation).await?;
+        let is_empty = intake.messages.is_empty();
+        let outcome = hand_over(&state, intake, stored, &request_key, reservation).await;
+        if !is_empty {
+            remember(&state.queue, hold, &outcome);
+        }
+        let (intake, replayed) = outcome?;
         Ok(answer(&state.metrics, intake, replayed))
     });
     let lost = |_| Err(IngestError::Unknown { batch_id, reason: "the process is stopping".into() });
@@ -214,6 +227,14 @@ async fn stored_before(
             log::debug!("cannot look a key up: {reason}");
             Err(IngestError::NotStored("Postgres is away".into()))
         }
+    }
+}
+
+/// What is in the topic, or may be, is nowhere else yet.
+fn remember<T>(queue: &Queue, hold: Option<Hold>, outcome: &Result<T, IngestError>) {
+    let may_be_there = matches!(outcome, Ok(_) | Err(IngestError::Unknown { .. }));
+    if let (Queue::Kafka(_), Some(hold), true) = (queue, hold, may_be_there) {
+        hold.sent();
     }
 }
 

@@ -57,6 +57,7 @@ impl Rooms {
             bodies: Budget::new(config.http.bodies_bytes_max, metrics.body_bytes_in_flight.clone()),
             turns: Arc::new(Semaphore::new(cores())),
             pool: pool.clone(),
+            keys: Arc::default(),
             http: config.http.clone(),
             health: health.clone(),
             metrics: metrics.clone(),

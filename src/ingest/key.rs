@@ -54,7 +54,8 @@ pub struct Stored {
     pub parts: HashMap<i16, usize>,
 }
 
-/// Looks a key up. None: nothing with this body is stored. Another body under the same key is an error.
+/// Looks a key up. None: nothing is stored under it. Another body under the same key is an error, unless this one is stored as well (two
+/// processes may have taken both at the same moment).
 pub async fn look_up(pool: &Pool, key: Uuid, body_hash: i64) -> Result<Option<Stored>, LookUpError> {
     let client = pool.get().await.map_err(|error| LookUpError::Away(error.to_string()))?;
     let statement =
@@ -62,14 +63,14 @@ pub async fn look_up(pool: &Pool, key: Uuid, body_hash: i64) -> Result<Option<St
     let rows = client.query(statement, &[&TENANT_DEFAULT, &key]).await;
     let rows = rows.map_err(|error| LookUpError::Away(error.to_string()))?;
     let mut stored: Option<Stored> = None;
-    for row in &rows {
-        if row.get::<_, i64>(0) != body_hash {
-            return Err(LookUpError::OtherBody);
-        }
+    for row in rows.iter().filter(|row| row.get::<_, i64>(0) == body_hash) {
         let received_at: DateTime<Utc> = row.get(2);
         let stored =
             stored.get_or_insert_with(|| Stored { received_at: received_at.into(), parts: HashMap::new() });
         stored.parts.insert(row.get(1), row.get::<_, i32>(3) as usize);
+    }
+    if stored.is_none() && !rows.is_empty() {
+        return Err(LookUpError::OtherBody);
     }
     Ok(stored)
 }

@@ -124,6 +124,58 @@ async fn two_processes_share_the_keys() {
     other.stop().await;
 }
 
+async fn one_of_two_bodies(mode: &str) {
+    let app = TestApp::plan().mode(mode).ready().await;
+    for round in 0..20 {
+        let key = format!("round{round}");
+        let bodies = ["this", "that"].map(|name| many(&format!("{name}-{round}"), 3));
+        let answers = tokio::join!(post(&app, &key, &bodies[0]), post(&app, &key, &bodies[1]));
+        let answers = [answers.0, answers.1];
+        let taken = answers.iter().position(|answer| answer.status == 202).expect("one is taken");
+        assert_eq!(answers[1 - taken].status, 409, "round {round}");
+        let ids = answers[taken].accepted(3);
+        app.wait_rows(3 * (round + 1)).await;
+        assert_eq!(post(&app, &key, &bodies[taken]).await.accepted(3), ids, "round {round}");
+        assert_eq!(post(&app, &key, &bodies[1 - taken]).await.status, 409, "round {round}");
+    }
+    // What was refused as a whole has used up nothing.
+    assert_eq!(post(&app, "free", "{}").await.status, 422);
+    post(&app, "free", &many("free", 3)).await.accepted(3);
+    app.finish_rows(63).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_bodies_under_one_key_is_stored() {
+    one_of_two_bodies("direct").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_bodies_under_one_key_is_stored_through_kafka() {
+    one_of_two_bodies("kafka").await;
+}
+
+/// One process knows nothing of the other; but whoever got a 202 gets it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_may_take_two_bodies_and_know_both() {
+    let one = TestApp::plan().ready().await;
+    let other = one.plan_again().ready().await;
+    let mut rows = 0;
+    for round in 0..10 {
+        let key = format!("round{round}");
+        let bodies = ["this", "that"].map(|name| many(&format!("{name}-{round}"), 3));
+        let answers = tokio::join!(post(&one, &key, &bodies[0]), post(&other, &key, &bodies[1]));
+        for (answer, body) in [answers.0, answers.1].iter().zip(&bodies) {
+            if answer.status == 202 {
+                rows += 3;
+                assert_eq!(post(&one, &key, body).await.accepted(3), answer.accepted(3), "round {round}");
+            }
+        }
+    }
+    assert_eq!(one.database().rows().await, rows);
+    one.stop().await;
+    other.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_outlives_the_process() {
     let app = TestApp::plan().ready().await;
@@ -156,16 +208,22 @@ async fn with_postgres_away_the_door_accepts_and_the_writer_deduplicates() {
     app.finish_rows(2_510).await;
 }
 
-/// Two bodies under one key that were both acknowledged before the first was stored: what was acknowledged is not lost.
+/// Two bodies under one key that two processes acknowledged before the first was stored: what was acknowledged is not lost. One process takes
+/// one of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_acknowledged_body_is_never_lost_to_its_key() {
     let app = TestApp::plan().kafka().through_proxy().ready().await;
+    let other = app.plan_again().through_proxy().ready().await;
     app.set_fault(Fault::Cut);
+    other.set_fault(Fault::Cut);
     post(&app, "key", &many("a", 3)).await.accepted(3);
-    post(&app, "key", &many("b", 4)).await.accepted(4);
+    assert_eq!(post(&app, "key", &many("b", 4)).await.status, 409);
+    post(&other, "key", &many("b", 4)).await.accepted(4);
     app.set_fault(Fault::None);
+    other.set_fault(Fault::None);
     app.wait_rows(7).await;
     assert_eq!(post(&app, "key", &many("c", 1)).await.status, 409);
+    other.stop().await;
     app.finish_rows(7).await;
 }
 
