@@ -223,8 +223,10 @@ async fn an_acknowledged_body_is_never_lost_to_its_key() {
     other.set_fault(Fault::None);
     app.wait_rows(7).await;
     assert_eq!(post(&app, "key", &many("c", 1)).await.status, 409);
+    let database = app.database().clone();
     other.stop().await;
-    app.finish_rows(7).await;
+    app.stop().await;
+    assert_eq!(database.rows().await, 7);
 }
 
 /// The same bytes read another way hold other records: a repeat of them is another request, not a repeat.
