@@ -23,7 +23,7 @@
     // The focus stays in the field while something is picked.
     list.addEventListener("pointerdown", (event) => event.preventDefault());
     list.addEventListener("click", (event) => {
-      const option = event.target.closest("[role=option]");
+      const option = event.target.closest("[role=option]:not([aria-disabled])");
       if (option) pick([...list.children].indexOf(option));
     });
     field.parentElement.classList.add("completes");
@@ -51,8 +51,8 @@
     range = reply;
     active = -1;
     field.removeAttribute("aria-activedescendant");
-    if (items.length === 0) return close();
-    list.replaceChildren(...items.map((item, at) => {
+    if (items.length === 0 && reply.complete) return close();
+    const options = items.map((item, at) => {
       const option = document.createElement("li");
       option.id = `f-q-${at}`;
       option.setAttribute("role", "option");
@@ -63,7 +63,15 @@
       about.textContent = item.about;
       option.append(text, " ", about);
       return option;
-    }));
+    });
+    if (!reply.complete) {
+      const rest = document.createElement("li");
+      rest.setAttribute("role", "option");
+      rest.setAttribute("aria-disabled", "true");
+      rest.textContent = "there may be more: not all was looked at in time";
+      options.push(rest);
+    }
+    list.replaceChildren(...options);
     list.style.top = `${field.offsetTop + field.offsetHeight}px`;
     list.style.left = `${field.offsetLeft}px`;
     list.style.width = `${field.offsetWidth}px`;

@@ -3,6 +3,13 @@ const inField = (event) => event.ctrlKey || event.metaKey || event.altKey || eve
 const rows = () => [...document.querySelectorAll(".row > .text")];
 const help = () => document.getElementById("help");
 const isHelpOpen = () => help().matches(":popover-open");
+// Help tells the keys that do something on this page, and is left when the focus goes elsewhere.
+addEventListener("toggle", (event) => {
+  if (event.target !== help()) return;
+  for (const key of help().querySelectorAll("[data-for]")) key.hidden = !document.querySelector(key.dataset.for);
+}, { capture: true });
+addEventListener("focusin", (event) => isHelpOpen() && !help().contains(event.target) && help().hidePopover());
+const toTheEnd = (field) => field && (focus(field), field.setSelectionRange(field.value.length, field.value.length));
 const focus = (element) => element && (element.focus(), element.scrollIntoView({ block: "nearest" }));
 
 function step(by) {
@@ -44,7 +51,7 @@ function close() {
 }
 
 const keys = {
-  "/": () => focus(document.getElementById("f-q")),
+  "/": () => toTheEnd(document.getElementById("f-q")),
   t: () => editTime(),
   j: () => step(1),
   k: () => step(-1),
@@ -55,6 +62,21 @@ addEventListener("keydown", (event) => {
   if (inField(event) || !keys[event.key] || (isHelpOpen() && event.key !== "?")) return;
   event.preventDefault();
   keys[event.key]();
+});
+
+// What is typed in the query line and was not run goes along with the time range or the facet that is chosen.
+const withTyped = (url) => {
+  const line = document.getElementById("f-q");
+  const q = url.searchParams.get("q") ?? "";
+  if (!line || line.value === line.defaultValue || !q.startsWith(line.defaultValue)) return url;
+  const parts = [line.value.trim(), q.slice(line.defaultValue.length).trim()].filter(Boolean);
+  url.searchParams.delete("q");
+  if (parts.length) url.searchParams.set("q", parts.join(" "));
+  return url;
+};
+addEventListener("click", (event) => {
+  const link = event.target.closest(".ranges a, #live, .facets a, .hist a");
+  if (link) link.setAttribute("href", withTyped(new URL(link.href?.baseVal ?? link.href, location.href)));
 });
 
 // A drag over the histogram zooms; a click on a bar is a link.
@@ -87,8 +109,8 @@ addEventListener("pointerdown", (event) => {
       const millis = Math.floor(micros / 1000);
       return new Date(millis).toISOString().replace("Z", `${String(micros - millis * 1000).padStart(3, "0")}Z`);
     };
-    const url = new URL(location.href);
-    for (const name of ["cursor", "asOf"]) url.searchParams.delete(name);
+    const url = withTyped(new URL(location.href));
+    for (const name of ["cursor", "asOf", "live"]) url.searchParams.delete(name);
     url.searchParams.set("from", at(Math.min(start, end), Math.floor));
     url.searchParams.set("to", at(Math.max(start, end), Math.ceil));
     addEventListener("click", (click) => click.preventDefault(), { capture: true, once: true });
@@ -100,9 +122,21 @@ addEventListener("pointerdown", (event) => {
 addEventListener("dragstart", (event) => event.target.closest("svg.bars") && event.preventDefault());
 
 // Copy: a record as JSON, or a value. Buttons that need scripts are made by them, when a record is opened.
+async function put(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  // Over plain HTTP a browser lends its clipboard only to what is chosen in a field.
+  const field = Object.assign(document.createElement("textarea"), { value: text, className: "unseen", readOnly: true });
+  const here = document.activeElement;
+  document.body.append(field);
+  field.select();
+  const isDone = document.execCommand("copy");
+  field.remove();
+  here?.focus({ preventScroll: true });
+  if (!isDone) throw new Error("the browser lends no clipboard");
+}
 async function copied(element, text) {
   const said = element.textContent;
-  await navigator.clipboard.writeText(text);
+  await put(text);
   element.textContent = "copied";
   setTimeout(() => (element.textContent = said), 1500);
 }

@@ -32,11 +32,17 @@ use super::{
     links::Links,
     problem::Problem,
     reader,
-    when::{self, Span},
+    when::{self, Span, Zone},
 };
 use crate::{
     record::Timestamp,
-    search::{State, answer as api, error::SearchError, exploration::Exploration, history, logged, params},
+    search::{
+        State, answer as api,
+        error::SearchError,
+        exploration::Exploration,
+        history, logged,
+        params::{self, Fault},
+    },
 };
 
 #[derive(Template)]
@@ -125,18 +131,28 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
         }
         (view, Err(error)) => {
             let fault = if let SearchError::Bad(fault) = logged(&error) { Some(fault) } else { None };
-            let view = view.as_ref().ok();
-            let mut problem = Problem::new(&error, view.map(|view| view.links().here()));
+            let here = view.as_ref().ok().map(|view| view.links().here());
+            let mut problem = Problem::new(&error, here);
             if fault.is_some() {
                 problem.text = "What is wrong with it is said above.".to_owned();
             }
-            let page = ExplorerPage::new(Form::new(pairs, fault), view, Outcome::Problem(problem));
+            // What is right stays in sight, and goes on to be asked for.
+            let rest = view.ok().or_else(|| without(pairs, fault, now, zone));
+            let page = ExplorerPage::new(Form::new(pairs, fault), rest.as_ref(), Outcome::Problem(problem));
             api::with_retry(answer::html(&request, error.status(), page.whole()), &error)
         }
         (Err(_), Ok(_)) => unreachable!("nothing is found without a query"),
     };
     state.observe(started, answer.status());
     answer
+}
+
+/// The page of all that was asked for, but for what is wrong; None if that is not all.
+fn without(pairs: &[(String, String)], fault: Option<&Fault>, now: Timestamp, zone: Zone) -> Option<View> {
+    let is_right =
+        |name: &str| fault.is_none_or(|fault| name != fault.field) && name != "t" && name != "also";
+    let rest: Vec<_> = pairs.iter().filter(|(name, _)| is_right(name)).cloned().collect();
+    View::read(&rest, now, zone).ok()
 }
 
 /// Why nothing was found, and what to ask for instead.

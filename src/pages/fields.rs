@@ -5,6 +5,7 @@ use super::{
     explorer::view::COLUMNS_MAX,
     json_lines::leaves,
     links::{Links, name},
+    message,
     text::{shown, shown_name},
 };
 use crate::search::{expr::Field, row::Row};
@@ -37,6 +38,8 @@ pub fn value_of<'a>(fields: &'a [(Field, String)], wanted: &Field) -> Option<&'a
 pub struct FieldView {
     pub name: String,
     pub value: String,
+    /// The address that the value is, if it is one.
+    pub href: Option<String>,
     /// None for what cannot be filtered for.
     pub links: Option<FieldLinks>,
 }
@@ -54,8 +57,12 @@ pub fn views(row: &Row, links: &Links, columns: &[Field]) -> Vec<FieldView> {
         .enumerate()
         .map(|(place, (field, value))| FieldView::new(links, columns, field, value, place < LINKED_MAX))
         .collect();
-    let plain =
-        |name: &str, value: &str| FieldView { name: name.to_owned(), value: shown(value), links: None };
+    let plain = |name: &str, value: &str| FieldView {
+        name: name.to_owned(),
+        value: shown(value),
+        href: None,
+        links: None,
+    };
     views.extend(row.client_id.as_deref().map(|value| plain("clientId", value)));
     views.push(plain("id", &row.id.to_string()));
     views
@@ -73,6 +80,11 @@ impl FieldView {
             not: links.not_value(field, value),
             column: can_be_column.then(|| links.and("column", &name(field))),
         });
-        Self { name: shown_name(&name(field)), value: shown(value), links: field_links }
+        Self {
+            name: shown_name(&name(field)),
+            value: shown(value),
+            href: message::address(value),
+            links: field_links,
+        }
     }
 }

@@ -115,9 +115,11 @@ impl Form {
         let metadata = metadata_pairs(pairs, fault);
         let value = |name: &str| first(name).map_or(String::new(), |at| pairs[at].1.clone());
         let q = value("q");
-        let q_error = fault.filter(|fault| fault.field == "q").map(|fault| LineError::new(&q, pairs, fault));
+        // What a pill was to become belongs to the query line.
+        let of_line = fault.filter(|fault| ["q", "also"].contains(&fault.field.as_str()));
+        let q_error = of_line.map(|fault| LineError::new(&value(&fault.field), pairs, fault));
         let has_field = |name: &str| {
-            ["q", "t", "level", "mk", "mv"].contains(&name)
+            ["q", "also", "t", "level", "mk", "mv"].contains(&name)
                 || name.starts_with("metadata.")
                 || FIELDS.iter().any(|(known, ..)| *known == name)
         };
@@ -155,19 +157,20 @@ impl LineError {
             let length = columns.end.saturating_sub(columns.start).max(1);
             (line.to_owned(), " ".repeat(columns.start - 1) + &"^".repeat(length))
         });
-        Self { text: shown(&fault.error), pointer, as_text: as_text(line, pairs) }
+        Self { text: shown(&fault.error), pointer, as_text: as_text(line, pairs, &fault.field) }
     }
 }
 
-/// The same page, but with the whole line as one phrase.
-fn as_text(line: &str, pairs: &[(String, String)]) -> Option<String> {
+/// The same page, but with the whole line as one phrase; `field` is where it was typed.
+fn as_text(line: &str, pairs: &[(String, String)], field: &str) -> Option<String> {
     let phrase = grammar::print(&Expr::Test(Test::Contains(line.trim().to_owned())));
     grammar::parse(&phrase).ok()?;
     let others = pairs.iter().filter(|(name, value)| {
-        !["q", "t", "also", "cursor", "asOf"].contains(&name.as_str()) && !value.is_empty()
+        let is_gone = ["t", "also", "cursor", "asOf", field].contains(&name.as_str());
+        !is_gone && !value.is_empty()
     });
     let others = others.map(|(name, value)| (name.as_str(), value.as_str()));
-    Some(format!("/{}", params::encode(others.chain([("q", phrase.as_str())]))))
+    Some(format!("/{}", params::encode(others.chain([(field, phrase.as_str())]))))
 }
 
 fn metadata_pairs(pairs: &[(String, String)], fault: Option<&Fault>) -> Vec<Pair> {

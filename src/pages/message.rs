@@ -58,6 +58,16 @@ pub struct FirstLine {
     pub is_cut: bool,
 }
 
+/// The address that a text is, from its first letter to its last; None if it is anything else.
+pub fn address(text: &str) -> Option<String> {
+    let may_be = text.starts_with("http") && !text.contains(char::is_whitespace);
+    let pieces = if may_be { pieces(text) } else { Vec::new() };
+    match pieces.as_slice() {
+        [whole] => whole.href.clone(),
+        _ => None,
+    }
+}
+
 /// The pieces of a text.
 pub fn pieces(text: &str) -> Vec<Piece> {
     Drawing::default().pieces(text)

@@ -35,7 +35,7 @@ impl Problem {
                 "As many searches as may run at once are running. Nothing is wrong with yours; try again in a moment.".to_owned(),
                 retry,
             ),
-            SearchError::Crowded { .. } => ("slow", "Too busy right now", format!("{error}."), retry),
+            SearchError::Crowded { .. } | SearchError::Exporting { .. } => ("slow", "Too busy right now", format!("{error}."), retry),
             SearchError::TooSlow { .. } => (
                 "slow",
                 "Too slow",

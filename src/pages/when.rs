@@ -77,7 +77,8 @@ fn typed(reader: &mut Reader<'_>) -> Option<Typed> {
         .or_else(|| reader.attempt(between))
         .or_else(|| reader.attempt(half_open))
         .or_else(|| reader.attempt(range))
-        .or_else(|| reader.attempt(|reader| to_the_end(reader).map(Typed::One)))?;
+        .or_else(|| reader.attempt(|reader| to_the_end(reader).map(Typed::One)))
+        .or_else(|| reader.attempt(two_moments))?;
     Some(typed)
 }
 
@@ -123,6 +124,18 @@ fn range(reader: &mut Reader<'_>) -> Option<Typed> {
     // The head of an arrow.
     reader.glued_sign(">");
     to_the_end(reader).map(|second| Typed::Range(first, second))
+}
+
+/// Two whole moments with nothing but a comma between them, as tables are pasted.
+fn two_moments(reader: &mut Reader<'_>) -> Option<Typed> {
+    let is_whole = |point: &Point| match point {
+        Point::Instant(_) => true,
+        Point::Written(written) => written.day.is_some() && written.clock.is_some(),
+        Point::Now | Point::Ago(_) | Point::Period(_) => false,
+    };
+    let first = point::read(reader).filter(is_whole)?;
+    reader.sign(",;");
+    to_the_end(reader).filter(is_whole).map(|second| Typed::Range(first, second))
 }
 
 fn dots(reader: &mut Reader<'_>) -> Option<()> {

@@ -55,24 +55,28 @@ pub struct Asked {
 pub struct Completed {
     pub place: Place,
     pub items: Vec<Item>,
+    /// False if there may be more, because the time was up.
+    pub is_complete: bool,
 }
 
 pub async fn complete(state: &State, asked: &Asked) -> Result<Completed, SearchError> {
     let place = place(&asked.line, asked.at);
     let mut items = Items::new(&place);
+    let mut is_complete = true;
     match &place.wanted {
         Wanted::Nothing => {}
         Wanted::Level => items.add_levels(),
         Wanted::Key => {
             let keys = known_keys(state, &asked.window).await;
             items.add_keys(&keys);
+            is_complete = keys.is == Some(Is::Exact);
         }
-        Wanted::ValueOf(field) => add_values(state, asked, field, &mut items).await?,
+        Wanted::ValueOf(field) => is_complete = add_values(state, asked, field, &mut items).await?,
         Wanted::NumberOf(path) => {
-            add_values(state, asked, &Field::Metadata(path.clone()), &mut items).await?;
+            is_complete = add_values(state, asked, &Field::Metadata(path.clone()), &mut items).await?;
         }
     }
-    Ok(Completed { items: items.finish(), place })
+    Ok(Completed { items: items.finish(), place, is_complete })
 }
 
 /// The keys of metadata that occur, as they were seen shortly ago. The fields that every record has are known anyway, so without an
@@ -114,22 +118,24 @@ fn kept(state: &State, window: &Query, values: Values) -> Arc<Keys> {
     state.keys.put(keys::bucket(window), Keys::from(values), Instant::now())
 }
 
-/// Values that begin with what is typed, wherever they are; then, from the newest records, those that hold it.
+/// Values that begin with what is typed, wherever they are; then, from the newest records, those that hold it. True if all that begin so were
+/// looked at.
 async fn add_values(
     state: &State,
     asked: &Asked,
     field: &Field,
     items: &mut Items<'_>,
-) -> Result<(), SearchError> {
+) -> Result<bool, SearchError> {
     let facet = Facet::Field(field.clone());
     let beginning = |typed: &str| Expr::is(field.clone(), vec![Match::Prefix(typed.to_owned())]);
     let typed = items.typed().to_owned();
     let budget = if typed.is_empty() { BUDGET } else { BUDGET / 2 };
-    items.add_values(&values(state, &asked.window, &facet, beginning(&typed), budget).await?);
+    let known = values(state, &asked.window, &facet, beginning(&typed), budget).await?;
+    items.add_values(&known);
     if !typed.is_empty() && items.count() < ITEMS_MAX {
         items.add_values(&values(state, &asked.window, &facet, beginning(""), budget).await?);
     }
-    Ok(())
+    Ok(known.is == Is::Exact)
 }
 
 /// Values of a field, the most frequent first, by what is known of the time range in a moment: those that begin with the text, wherever

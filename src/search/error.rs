@@ -22,6 +22,9 @@ pub enum SearchError {
     /// As many searches as may run at once are running.
     #[error("too many searches are running")]
     Busy { retry_after: Duration },
+    /// As many exports as may run at once are running.
+    #[error("too many exports are running")]
+    Exporting { retry_after: Duration },
     /// As many tails as may be open are open.
     #[error("too many tails are open")]
     Crowded { retry_after: Duration },
@@ -51,6 +54,7 @@ impl SearchError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound | Self::NoTrace => StatusCode::NOT_FOUND,
             Self::Busy { .. }
+            | Self::Exporting { .. }
             | Self::Crowded { .. }
             | Self::TooSlow { .. }
             | Self::LeafGone
@@ -63,6 +67,7 @@ impl SearchError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after }
+            | Self::Exporting { retry_after }
             | Self::Crowded { retry_after }
             | Self::TooSlow { retry_after }
             | Self::Unavailable { retry_after, .. } => Some(*retry_after),
@@ -82,6 +87,7 @@ impl SearchError {
             | Self::NotFound
             | Self::NoTrace
             | Self::Busy { .. }
+            | Self::Exporting { .. }
             | Self::Crowded { .. }
             | Self::TooSlow { .. }
             | Self::LeafGone
@@ -157,6 +163,7 @@ mod tests {
             (SearchError::NotFound, 404, "there is no record with this id"),
             (SearchError::NoTrace, 404, "no record has this traceId"),
             (SearchError::Busy { retry_after: second }, 503, "too many searches are running"),
+            (SearchError::Exporting { retry_after: second }, 503, "too many exports are running"),
             (SearchError::Crowded { retry_after: second }, 503, "too many tails are open"),
             (
                 SearchError::TooSlow { retry_after: second },

@@ -25,6 +25,8 @@ use crate::record::Timestamp;
 
 /// When to ask again if as many exports are running as may.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// How long one waits for another to end: most take less.
+const PLACE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/api/export").route(web::get().to(export)));
@@ -44,8 +46,9 @@ async fn begin(request: &HttpRequest, state: web::Data<State>) -> Result<HttpRes
     // 1. What is wanted.
     let order = read::order(params::decode(request.query_string())?, Timestamp::now())?;
     // 2. A place among the exports, and the first rows: what is wrong until here is an answer.
-    let place = state.exports.clone().try_acquire_owned();
-    let place = place.map_err(|_| SearchError::Busy { retry_after: RETRY_AFTER })?;
+    let place = tokio::time::timeout(PLACE_WAIT_MAX, state.exports.clone().acquire_owned()).await;
+    let place = place.map_err(|_| SearchError::Exporting { retry_after: RETRY_AFTER })?;
+    let place = place.expect("the semaphore is never closed");
     let Order { query, format, limit } = order;
     let name = file_name(query.asked_at, format.extension());
     let (source, first) = Source::begin(state.clone(), query, limit).await?;

@@ -204,8 +204,8 @@ async fn what_is_wrong_is_an_answer() {
 }
 
 /// Much more than fits into sockets.
-async fn with_much() -> TestApp {
-    let app = TestApp::plan().env("EXPORTS_MAX", 1).env("EXPORT_WAIT_MAX_MS", 2_000).ready().await;
+async fn with_much(wait_max_ms: u64) -> TestApp {
+    let app = TestApp::plan().env("EXPORTS_MAX", 1).env("EXPORT_WAIT_MAX_MS", wait_max_ms).ready().await;
     let text = "x".repeat(8_000);
     for part in 0..8 {
         let records = (0..1_000).map(|n| {
@@ -216,6 +216,20 @@ async fn with_much() -> TestApp {
         app.post(NDJSON, ndjson(records), &[]).await.accepted(1_000);
     }
     app
+}
+
+/// Another export waits for a moment, and is told what it waits for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_waits_for_another() {
+    let app = with_much(20_000).await;
+    let slow = begun(&app).await;
+    let refused = app.get("/api/export?format=ndjson&limit=1").await;
+    assert_eq!((refused.status, &refused.json["error"]), (503, &json!("too many exports are running")));
+    let (url, client) = (format!("{}/api/export?format=ndjson&limit=1", app.url), app.client.clone());
+    let waits = tokio::spawn(async move { client.get(url).send().await.unwrap().status() });
+    drop(slow);
+    assert_eq!(waits.await.unwrap(), 200);
+    app.stop().await;
 }
 
 /// An export of which a little was read.
@@ -266,7 +280,7 @@ async fn ends_as(app: &TestApp, reason: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_ends_its_export() {
-    let app = with_much().await;
+    let app = with_much(20_000).await;
     let response = begun(&app).await;
     // It waits for its reader with its snapshot; others search meanwhile, and one more export is one too many.
     eventually("a snapshot is held", seconds(10), async || {
@@ -284,7 +298,7 @@ async fn a_client_that_leaves_ends_its_export() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_read_is_cut_off() {
-    let app = with_much().await;
+    let app = with_much(2_000).await;
     let response = begun(&app).await;
     ends_as(&app, "stalled").await;
     assert!(!is_whole(response).await, "the client sees that it is not all");
@@ -293,7 +307,7 @@ async fn a_client_that_does_not_read_is_cut_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_that_breaks_off_is_seen_to_break() {
-    let app = with_much().await;
+    let app = with_much(2_000).await;
     let response = begun(&app).await;
     // Whatever is in a transaction by now; the export is.
     let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
@@ -311,7 +325,7 @@ async fn an_export_that_breaks_off_is_seen_to_break() {
 /// Whoever reads slowly gets everything, all of it of the moment when it began.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_stored_meanwhile_is_left_out() {
-    let app = with_much().await;
+    let app = with_much(2_000).await;
     let mut response = begun(&app).await;
     let more = (0..500).map(|n| json!({"level": "info", "message": "later", "resourceId": "r", "timestamp": format!("2026-01-01T00:00:{:02}Z", n % 60)}));
     app.post(NDJSON, ndjson(more), &[]).await.accepted(500);

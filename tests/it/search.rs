@@ -444,6 +444,25 @@ async fn a_trace_waits_for_a_long_search() {
     assert!(html.trim_end().ends_with("</html>"));
 }
 
+/// Values of which nobody knows whether there are more are not offered as if there were none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_completion_that_ran_out_of_time_says_so() {
+    let app = TestApp::plan().ready().await;
+    filled(&app, &[with("commit", json!("xyz"))]).await;
+    let complete = async || app.get("/api/complete?q=commit:x").await.json;
+    // Somebody holds the rows for longer than a completion waits.
+    let mut other = app.database().connect().await;
+    let leaf = app.database().texts("select name from leaves", &[]).await.remove(0);
+    let held = other.transaction().await.unwrap();
+    held.batch_execute(&format!("lock table {leaf} in access exclusive mode")).await.unwrap();
+    let reply = complete().await;
+    assert_eq!((&reply["items"], &reply["complete"]), (&json!([]), &json!(false)), "{reply}");
+    held.rollback().await.unwrap();
+    let reply = complete().await;
+    assert_eq!((&reply["items"][0]["text"], &reply["complete"]), (&json!("xyz"), &json!(true)));
+    app.stop().await;
+}
+
 /// U+0000 is in no record, and no parameter can hold it: such an expression finds nothing, and is no error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expression_for_what_cannot_be_stored_finds_nothing() {

@@ -1,4 +1,4 @@
-//! Clock times and the offsets behind them: `14:00`, `14:00:30.5`, `14:00:00,123`, `2pm`; `Z`, `UTC`, `+01:00`, `-0500`, `CET`,
+//! Clock times and the offsets behind them: `14:00`, `14:00:30.5`, `14:00:00,123`, `2pm`, `noon`; `Z`, `UTC`, `+01:00`, `-0500`, `CET`,
 //! `Europe/Berlin`. In: tokens. Out: microseconds of a day and how fine they are; where the clock hangs. Pure.
 
 use chrono::FixedOffset;
@@ -35,7 +35,9 @@ pub(super) enum Place {
 const ZONE_TOKENS_MAX: usize = 12;
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Clock> {
-    reader.attempt(with_colons).or_else(|| reader.attempt(of_the_hour))
+    let named = reader.word(&[("noon", 12 * HOUR), ("midnight", 0)]);
+    let named = named.map(|at| Clock { at, grain: MINUTE });
+    named.or_else(|| reader.attempt(with_colons)).or_else(|| reader.attempt(of_the_hour))
 }
 
 /// `140000` or `1400` behind the `T` of a compact date.

@@ -159,7 +159,7 @@ fn clock_behind(reader: &mut Reader<'_>) -> Option<(Clock, Minus)> {
     let clock = if is_joined {
         clock::read(reader).or_else(|| clock::compact(reader))?
     } else {
-        reader.glued_sign(":_").or_else(|| reader.sign(","));
+        reader.glued_sign(":_").or_else(|| reader.sign(",@"));
         reader.is_word(&["at"]);
         clock::read(reader)?
     };

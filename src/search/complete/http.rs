@@ -27,15 +27,18 @@ struct Reply {
     /// The one behind.
     to: usize,
     items: Vec<Item>,
+    /// False if there may be more, because the time was up.
+    complete: bool,
 }
 
 async fn get(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
     let reply = async {
         let asked = read(params::decode(request.query_string())?, Timestamp::now())?;
-        let Completed { place, items } = complete(&state, &asked).await?;
+        let Completed { place, items, is_complete } = complete(&state, &asked).await?;
         let column = |at: usize| asked.line[..at].chars().count() + 1;
-        Ok::<_, SearchError>(Reply { from: column(place.span.start), to: column(place.span.end), items })
+        let (from, to) = (column(place.span.start), column(place.span.end));
+        Ok::<_, SearchError>(Reply { from, to, items, complete: is_complete })
     };
     let answer = match reply.await {
         Ok(reply) => answer::json(StatusCode::OK, &reply),

@@ -84,6 +84,84 @@ async fn help_without_scripts() {
     help(Scripts::Off).await;
 }
 
+/// The key of the query line goes on behind what is there; what was typed and not run is taken along, wherever one goes next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_typed_is_not_lost() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    let type_more = async |text: &str| {
+        browser.press('/').await;
+        for letter in text.chars() {
+            browser.press(letter).await;
+        }
+    };
+    browser.goto(&format!("{}/?q=timeout", app.url)).await;
+    type_more(" 118").await;
+    browser.click(".ranges a:last-child").await;
+    browser.arrives("/?q=timeout+118").await;
+    type_more("8").await;
+    browser.click(".facets a[href*='resourceId']").await;
+    eventually("the facet and the text are asked for", seconds(10), async || {
+        browser.address().await.starts_with("/?q=timeout+1188+resourceId%3A").then_some(())
+    })
+    .await;
+    // A drag over the histogram takes it along too, and ends Live.
+    browser.goto(&format!("{}/?q=timeout&live=1", app.url)).await;
+    type_more(" request").await;
+    let drag = "const bars = document.querySelector('svg.bars'), box = bars.getBoundingClientRect();
+        const at = (type, share) => bars.dispatchEvent(new PointerEvent(type, { bubbles: true, button: 0, clientX: box.left + box.width * share, clientY: box.top + 5 }));
+        at('pointerdown', .2); at('pointermove', .8); at('pointerup', .8);";
+    browser.script(drag).await;
+    eventually("the part is asked for", seconds(10), async || {
+        let address = browser.address().await;
+        let has = |part: &str| address.contains(part);
+        (has("q=timeout+request") && has("from=") && has("to=") && !has("live")).then_some(())
+    })
+    .await;
+    browser.close().await;
+    app.finish().await;
+}
+
+/// Over plain HTTP there is no clipboard to write to, but there is what is chosen in a field.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_is_copied_without_a_clipboard() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    let without = "Object.defineProperty(navigator, 'clipboard', { value: undefined });
+        addEventListener('copy', () => { window.copied = document.activeElement.value; });";
+    browser.before_pages(without).await;
+    browser.goto(&format!("{}/?limit=1", app.url)).await;
+    open_all(&browser).await;
+    browser.click(".row.open dd button.copy").await;
+    eventually("it says so", seconds(10), async || {
+        (browser.texts(".row.open dd button.copy").await[0] == "copied").then_some(())
+    })
+    .await;
+    let value = browser.texts(".row.open dd .value").await.remove(0);
+    assert_eq!(browser.script("return window.copied").await, value);
+    assert_eq!(focus(&browser).await, "copied");
+    browser.close().await;
+    app.finish().await;
+}
+
+/// The help tells the keys of the page that it lies over, and closes when the focus leaves it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_help_is_of_its_page() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::On).await;
+    for (path, keys) in [("/", "/ t j k Enter Esc ?"), ("/patterns", "/ Esc ?"), ("/views", "Esc ?")] {
+        browser.goto(&format!("{}{path}", app.url)).await;
+        browser.press('?').await;
+        let shown = "return [...document.querySelectorAll('#help kbd')].filter((key) => key.checkVisibility()).map((key) => key.textContent).join(' ')";
+        assert_eq!(browser.script(shown).await, keys, "{path}");
+        browser.press(TAB).await;
+        browser.press(TAB).await;
+        assert_eq!(browser.count("#help:popover-open").await, 0, "{path}: {}", focus(&browser).await);
+    }
+    browser.close().await;
+    app.finish().await;
+}
+
 /// Tab goes from the first thing to the last and out of the page, even with everything open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_keeps_the_focus() {

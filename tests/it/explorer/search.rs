@@ -108,6 +108,28 @@ async fn pills_without_scripts() {
     pills(Scripts::Off).await;
 }
 
+/// What a pill was to become is wrong: it is said with its column, and everything else is as it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pill_that_cannot_be_read_changes_nothing() {
+    let app = filled().await;
+    let browser = Browser::open(1280, Scripts::Off).await;
+    let range = "from=2026-01-02T03%3A00%3A30Z&to=2026-01-02T03%3A01%3A30Z";
+    browser.goto(&format!("{}/?{range}&q=timeout+resourceId%3Aapi-0", app.url)).await;
+    browser.click(".pill:last-child summary").await;
+    browser.fill("[aria-label='Edit resourceId:api-0']", "(a or").await;
+    browser.click(".pill:last-child form button").await;
+    browser.find("#e-q pre").await;
+    let pointer = browser.texts("#e-q pre").await.remove(0);
+    assert!(pointer.starts_with("(a or\n"), "{pointer}");
+    assert_eq!(browser.texts(".pill summary").await, ["timeout"]);
+    assert_eq!(browser.find("#f-q").await.prop("value").await.unwrap().as_deref(), Some("timeout"));
+    assert_eq!(browser.texts("label[for=f-t]").await, ["Time: 2026-01-02 03:00:30 - 03:01:30"]);
+    browser.click("#e-q a").await;
+    browser.arrives(&format!("/?{range}&q=timeout+%22%28a+or%22")).await;
+    browser.close().await;
+    app.finish().await;
+}
+
 /// What is wrong is said where it was typed, and what was typed stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_is_shown_at_its_place() {
