@@ -16,12 +16,13 @@ use self::kinds::PatternView;
 use super::{
     answer,
     assets::Assets,
+    explorer::typed::set_range,
     links::address,
     problem::Problem,
     reader,
     text::{grouped, shown},
     views::describe::{Condition, conditions},
-    when::{Form, Zone, show},
+    when::{self, Form, Span, Zone, show},
 };
 use crate::{
     record::Timestamp,
@@ -62,8 +63,10 @@ pub enum Outcome {
 /// A field of the form.
 pub struct FieldView {
     pub name: &'static str,
-    pub label: &'static str,
-    pub placeholder: &'static str,
+    pub label: String,
+    pub placeholder: String,
+    /// What is asked for now, if that is not the value.
+    pub present: String,
     pub class: &'static str,
     pub value: String,
     pub error: Option<String>,
@@ -92,32 +95,38 @@ pub struct LinkView {
 }
 
 /// Name, label, placeholder, class of the fields of the form.
-const FIELDS: [(&str, &str, &str, &str); 4] = [
+const FIELDS: [(&str, &str, &str, &str); 3] = [
     ("q", "Query", "level>=warn resourceId:api-* -path:/health", "query"),
-    ("from", "from", "24h, or a moment", ""),
-    ("to", "to", "15m, or a moment", ""),
+    ("t", "Time", "15m, yesterday, 14:00-14:05", ""),
     ("since", "new since", "a commit, or 2h", ""),
 ];
 
 /// Parameters that choose what is shown, not which records count.
-const NO_FILTERS: [&str; 4] = ["order", "limit", "budget", "asOf"];
+const NO_FILTERS: [&str; 6] = ["order", "limit", "budget", "asOf", "from", "to"];
 
 impl PatternsPage {
     fn new(
         pairs: &[(String, String)],
         asked: Option<&Asked>,
         fault: Option<&Fault>,
+        zone: Zone,
         outcome: Outcome,
     ) -> Self {
         let value =
             |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        let fields = FIELDS.map(|(name, label, placeholder, class)| FieldView {
-            name,
-            label,
-            placeholder,
-            class,
-            value: value(name).unwrap_or_default(),
-            error: fault.filter(|fault| fault.field == name).map(|fault| shown(&fault.error)),
+        let range = asked.map_or_else(String::new, |asked| {
+            let filter = &asked.query.filter;
+            when::write(Span { from: filter.from, to: filter.to }, zone)
+        });
+        let fields = FIELDS.map(|(name, label, placeholder, class)| {
+            let present = if name == "t" { range.clone() } else { String::new() };
+            let (label, placeholder) = match present.as_str() {
+                "" => (label.to_owned(), placeholder.to_owned()),
+                present => (format!("{label}: {present}"), present.to_owned()),
+            };
+            let value = value(name).unwrap_or_default();
+            let error = fault.filter(|fault| fault.field == name).map(|fault| shown(&fault.error));
+            FieldView { name, label, placeholder, present, class, value, error }
         });
         let is_shown = |name: &str| FIELDS.iter().any(|field| field.0 == name);
         let is_wrong = |name: &str| fault.is_some_and(|fault| fault.field == name);
@@ -245,21 +254,34 @@ fn plural(count: u64, word: &str) -> String {
     format!("{} {word}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
+/// No empty fields, and the time range as ages or moments; None if it is so already.
+fn canonical(pairs: &[(String, String)], zone: Zone, now: Timestamp) -> Result<Option<String>, Fault> {
+    let mut written: Vec<_> = pairs.iter().filter(|(_, value)| !value.trim().is_empty()).cloned().collect();
+    if let Some(at) = written.iter().position(|(name, _)| name == "t") {
+        let (_, t) = written.remove(at);
+        set_range(&mut written, &t, zone, now)?;
+    } else if written.len() == pairs.len() {
+        return Ok(None);
+    }
+    let query = params::encode(written.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    Ok(Some(query))
+}
+
 /// `GET /patterns`.
 pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let started = Instant::now();
     let typed = params::decode(request.query_string());
     let pairs = typed.as_deref().unwrap_or(&[]);
-    // 1. What the form sends is written without its empty fields.
-    if pairs.iter().any(|(_, value)| value.is_empty()) {
-        let given = pairs.iter().filter(|(_, value)| !value.is_empty());
-        let query = params::encode(given.map(|(name, value)| (name.as_str(), value.as_str())));
+    // 1. What the form sends is written as everybody would write it.
+    let (now, zone) = (Timestamp::now(), reader::zone(&request));
+    let canonical = canonical(pairs, zone, now);
+    if let Ok(Some(query)) = canonical {
         return HttpResponse::SeeOther()
             .insert_header((header::LOCATION, format!("/patterns{query}")))
             .finish();
     }
     // 2. Read and find.
-    let asked = typed.clone().and_then(|pairs| Asked::read(pairs, Timestamp::now()));
+    let asked = canonical.and_then(|_| typed.clone()).and_then(|pairs| Asked::read(pairs, now));
     let found = match &asked {
         Ok(asked) => patterns::find(&state, asked).await,
         Err(fault) => Err(fault.clone().into()),
@@ -268,14 +290,18 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     let asked = asked.ok();
     let answer = match (&asked, found) {
         (Some(asked), Ok(found)) => {
-            let outcome = Outcome::Found(Box::new(FoundView::new(asked, &found, reader::zone(&request))));
-            answer::page(&request, StatusCode::OK, &PatternsPage::new(pairs, Some(asked), None, outcome))
+            let outcome = Outcome::Found(Box::new(FoundView::new(asked, &found, zone)));
+            answer::page(
+                &request,
+                StatusCode::OK,
+                &PatternsPage::new(pairs, Some(asked), None, zone, outcome),
+            )
         }
         (asked, Err(error)) => {
             let fault = if let SearchError::Bad(fault) = logged(&error) { Some(fault) } else { None };
             let mut problem = Problem::new(&error, None);
             problem.retry = asked.as_ref().filter(|_| fault.is_none()).map(here);
-            let page = PatternsPage::new(pairs, asked.as_ref(), fault, Outcome::Problem(problem));
+            let page = PatternsPage::new(pairs, asked.as_ref(), fault, zone, Outcome::Problem(problem));
             api::with_retry(answer::page(&request, error.status(), &page), &error)
         }
         (None, Ok(_)) => unreachable!("nothing is found without a question"),

@@ -28,12 +28,7 @@ pub fn canonical(pairs: &[(String, String)], zone: Zone, now: Timestamp) -> Resu
     }
     if let Some(t) = t {
         let zone = of("tz").map_or(Ok(zone), Zone::parse)?;
-        let span = when::read(t, zone, now)?;
-        // Another time range is another search: where the old one had come means nothing in it.
-        written.retain(|(name, _)| !["from", "to", "cursor", "asOf"].contains(&name.as_str()));
-        for (name, bound) in [("from", span.from), ("to", span.to)] {
-            written.extend(bound.map(|bound| (name.to_owned(), bound.write())));
-        }
+        set_range(&mut written, t, zone, now)?;
     }
     if written.len() == pairs.len() && also.is_none() && t.is_none() {
         return params::canonical(pairs);
@@ -41,6 +36,22 @@ pub fn canonical(pairs: &[(String, String)], zone: Zone, now: Timestamp) -> Resu
     let canonical = params::canonical(&written)?;
     let plain = || params::encode(written.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     Ok(Some(canonical.unwrap_or_else(plain)))
+}
+
+/// Puts a time range as people type it in the place of the one that is there.
+pub fn set_range(
+    params: &mut Vec<(String, String)>,
+    t: &str,
+    zone: Zone,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let span = when::read(t, zone, now)?;
+    // Another time range is another search: where the old one had come means nothing in it.
+    params.retain(|(name, _)| !["from", "to", "cursor", "asOf"].contains(&name.as_str()));
+    for (name, bound) in [("from", span.from), ("to", span.to)] {
+        params.extend(bound.map(|bound| (name.to_owned(), bound.write())));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

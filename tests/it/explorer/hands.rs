@@ -149,7 +149,7 @@ async fn a_value_is_copied_without_a_clipboard() {
 async fn the_help_is_of_its_page() {
     let app = filled().await;
     let browser = Browser::open(1280, Scripts::On).await;
-    for (path, keys) in [("/", "/ t j k Enter Esc ?"), ("/patterns", "/ Esc ?"), ("/views", "Esc ?")] {
+    for (path, keys) in [("/", "/ t j k Enter Esc ?"), ("/patterns", "/ t Esc ?"), ("/views", "Esc ?")] {
         browser.goto(&format!("{}{path}", app.url)).await;
         browser.press('?').await;
         let shown = "return [...document.querySelectorAll('#help kbd')].filter((key) => key.checkVisibility()).map((key) => key.textContent).join(' ')";

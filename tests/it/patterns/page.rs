@@ -74,6 +74,30 @@ async fn kinds(scripts: Scripts) {
     app.finish().await;
 }
 
+/// The time is typed as on the page of a search, and what is wrong with it is said there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_of_kinds_is_typed() {
+    let app = TestApp::plan().ready().await;
+    filled(&app).await;
+    let browser = Browser::open(1280, Scripts::Off).await;
+    browser.goto(&format!("{}/patterns?level=error", app.url)).await;
+    browser.fill("#f-t", "2026-01-02 03:00:00 - 2026-01-02 03:00:30").await;
+    browser.click(".kinds-form button").await;
+    browser.arrives("/patterns?level=error&from=2026-01-02T03%3A00%3A00Z&to=2026-01-02T03%3A00%3A30Z").await;
+    assert_eq!(browser.texts(".kinds td:first-child").await, ["5"]);
+    assert_eq!(browser.texts("label[for=f-t]").await, ["Time: 2026-01-02 03:00 - 03:00:30"]);
+    // Left as it is it stays.
+    browser.fill("#f-q", "payment").await;
+    browser.click(".kinds-form button").await;
+    assert_eq!(browser.texts(".kinds td:first-child").await, ["5"]);
+    browser.fill("#f-t", "soonish").await;
+    browser.click(".kinds-form button").await;
+    browser.find("#f-t[aria-invalid=true]").await;
+    assert_eq!(browser.find("#f-t").await.prop("value").await.unwrap().as_deref(), Some("soonish"));
+    browser.close().await;
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kinds_in_the_browser() {
     kinds(Scripts::On).await;
@@ -172,7 +196,7 @@ async fn the_query_line_completes_itself() {
     offered("\"metadata.user id\":").await;
     keys(TAB).await;
     browser.find("#f-q-list[hidden]").await;
-    assert_eq!(browser.script("return document.activeElement.id").await, json!("f-from"));
+    assert_eq!(browser.script("return document.activeElement.id").await, json!("f-t"));
     browser.close().await;
     app.finish().await;
 }
