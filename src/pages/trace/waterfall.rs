@@ -63,7 +63,8 @@ pub struct SpanView {
     pub parent: Option<String>,
     pub was_circular: bool,
     pub own: Option<Bar>,
-    pub whole: Bar,
+    /// With what is below it; None if that is no more.
+    pub whole: Option<Bar>,
     pub ticks: Vec<Tick>,
     pub from: String,
     pub lasted: String,
@@ -174,7 +175,7 @@ impl SpanView {
             parent: parent.map(shown),
             was_circular: span.was_circular,
             own: span.own.map(|own| axis.bar(own)),
-            whole: axis.bar(span.whole),
+            whole: (span.own != Some(span.whole)).then(|| axis.bar(span.whole)),
             ticks: ticks(trace, shown_lines, axis),
             from: lasting(axis.after(span.whole.from)),
             lasted: lasting(micros(span.whole)),
