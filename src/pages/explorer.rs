@@ -100,6 +100,11 @@ pub async fn page(request: HttpRequest, state: web::Data<State>) -> HttpResponse
     if let Ok(Some(query)) = canonical {
         return HttpResponse::SeeOther().insert_header((header::LOCATION, format!("/{query}"))).finish();
     }
+    if canonical.is_err()
+        && let Some(query) = typed::without_empty(pairs)
+    {
+        return HttpResponse::SeeOther().insert_header((header::LOCATION, format!("/{query}"))).finish();
+    }
     // 2. Read and find.
     let started = Instant::now();
     let view = canonical.and_then(|_| View::read(pairs, now, zone));

@@ -20,6 +20,8 @@ pub struct List<'a> {
     pub links: &'a Links,
     pub columns: &'a [Field],
     pub zone: Zone,
+    /// Whether messages are shown whole.
+    pub wraps: bool,
 }
 
 pub struct Line {
@@ -36,7 +38,7 @@ pub struct Line {
     pub cells: Vec<Cell>,
     /// The beginning of the message, on one line. It is a link, so there is always something to be seen.
     pub text: Vec<Piece>,
-    /// All of a message that its line does not hold; empty in most.
+    /// A message that says more than its line, or where messages are shown whole what stands behind that; empty in most.
     pub beyond: String,
 }
 
@@ -51,7 +53,12 @@ impl Line {
         let id = row.id.to_string();
         let all = if list.columns.is_empty() { Vec::new() } else { fields(row) };
         let line = first_line(&row.message, LINE_CHARS_MAX);
-        let found = if line.is_cut { row.message.floor_char_boundary(BEYOND_BYTES_MAX) } else { 0 };
+        let beyond = match (line.is_cut, list.wraps) {
+            (false, _) => "",
+            (true, false) => &row.message,
+            (true, true) => line.rest,
+        };
+        let beyond = shown(&beyond[..beyond.floor_char_boundary(BEYOND_BYTES_MAX)]);
         let mut text = line.pieces;
         if text.is_empty() {
             text.push(Piece { text: "(blank)".to_owned(), class: None, href: None });
@@ -66,7 +73,7 @@ impl Line {
             resource_href: links.only_value(&Field::ResourceId, &row.resource_id),
             cells: list.columns.iter().map(|column| Cell::new(links, column, &all)).collect(),
             text,
-            beyond: shown(&row.message[..found]),
+            beyond,
             id,
         }
     }

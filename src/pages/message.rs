@@ -52,10 +52,12 @@ pub struct Folded {
 
 /// The first line of a text, for a list of texts.
 #[derive(Debug, PartialEq, Eq)]
-pub struct FirstLine {
+pub struct FirstLine<'a> {
     pub pieces: Vec<Piece>,
     /// True if the text says more.
     pub is_cut: bool,
+    /// What stands behind the line; all of the text if the line itself was cut.
+    pub rest: &'a str,
 }
 
 /// The address that a text is, from its first letter to its last; None if it is anything else.
@@ -91,19 +93,22 @@ pub fn blocks(text: &str) -> Vec<Block> {
 }
 
 /// The first line that shows something, without its indent, at most so many characters of it. An address that is cut is no link.
-pub fn first_line(text: &str, chars_max: usize) -> FirstLine {
+pub fn first_line(text: &str, chars_max: usize) -> FirstLine<'_> {
     let mut drawing = Drawing::default();
     let mut pieces = Vec::new();
     let mut lines = text.split_inclusive('\n');
+    let mut bytes = 0;
     for line in lines.by_ref() {
+        bytes += line.len();
         pieces = drawing.pieces(line);
         trim(&mut pieces);
         if !pieces.is_empty() {
             break;
         }
     }
-    let is_cut = cut(&mut pieces, chars_max) || lines.flat_map(Tokens::of).any(shows);
-    FirstLine { pieces, is_cut }
+    let is_long = cut(&mut pieces, chars_max);
+    let is_cut = is_long || lines.flat_map(Tokens::of).any(shows);
+    FirstLine { pieces, is_cut, rest: if is_long { text } else { &text[bytes..] } }
 }
 
 fn shows(token: Token<'_>) -> bool {

@@ -179,7 +179,7 @@ fn records(stored: &Stored, form: &Form) -> String {
         Form::Json => json(&RecordsData { records: &stored.rows, skipped: stored.skipped, skipped_from }),
         Form::Html(view) => {
             let links = view.links();
-            let list = List { links: &links, columns: &view.columns, zone: view.zone };
+            let list = List { links: &links, columns: &view.columns, zone: view.zone, wraps: view.wraps };
             let rows = stored.rows.iter().rev().map(|row| Line::new(row, &list)).collect();
             let skipped = skipped_from.map(|from| Skipped::new(stored.skipped, &from, &links));
             Rows { rows, skipped }.render().unwrap_or_else(|error| {

@@ -19,6 +19,8 @@ use crate::{
 
 /// Values of a facet that are in sight.
 const VALUES_MAX: usize = 8;
+/// Paths of metadata that are in sight.
+const KEYS_SHOWN_MAX: usize = 12;
 /// Values that are listed, and paths of metadata.
 pub const KEYS_MAX: usize = 40;
 
@@ -26,6 +28,8 @@ pub struct FacetList {
     pub facets: Vec<FacetView>,
     /// Metadata paths that occur.
     pub keys: Vec<Key>,
+    /// Those of them that are listed on demand.
+    pub rarer_keys: Vec<Key>,
     /// What is not exact, and why.
     pub note: Option<String>,
 }
@@ -80,13 +84,17 @@ impl FacetList {
         let mut list = Self {
             facets: Vec::new(),
             keys: Vec::new(),
+            rarer_keys: Vec::new(),
             note: facets.searched_back_to.map(|at| {
                 format!("≥: all records back to {}, and some before", show(at, view.zone, Form::Full))
             }),
         };
         for (facet, values) in &facets.facets {
             match facet {
-                Facet::Keys => list.keys = keys(view, &links, values),
+                Facet::Keys => {
+                    list.keys = keys(view, &links, values);
+                    list.rarer_keys = list.keys.split_off(list.keys.len().min(KEYS_SHOWN_MAX));
+                }
                 Facet::Level if values.top.is_empty() => {}
                 Facet::Level => list.facets.push(FacetView::levels(&links, values)),
                 Facet::Field(field) if !values.top.is_empty() || view.facets.contains(field) => {

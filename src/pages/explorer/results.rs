@@ -105,6 +105,9 @@ impl Results {
         let state = match (stats.complete, &reached) {
             (true, _) if next.is_some() => "older rows follow".to_owned(),
             (true, _) => "complete".to_owned(),
+            (false, Some(_)) if stats.searched_back_to >= Some(view.query.asked_at) => {
+                "time budget used up before anything was read".to_owned()
+            }
             (false, Some(reached)) => format!("time budget used up, searched back to {reached}"),
             (false, None) => "time budget used up".to_owned(),
         };
@@ -140,7 +143,7 @@ impl Results {
                 ),
             ),
         };
-        let list = List { links: &links, columns: &view.columns, zone: view.zone };
+        let list = List { links: &links, columns: &view.columns, zone: view.zone, wraps: view.wraps };
         let column = |field| {
             let name = name(field);
             let heading = shown(name.strip_prefix("metadata.").unwrap_or(&name));

@@ -38,6 +38,17 @@ pub fn canonical(pairs: &[(String, String)], zone: Zone, now: Timestamp) -> Resu
     Ok(Some(canonical.unwrap_or_else(plain)))
 }
 
+/// The same without the fields that a form sends empty, for an address that is shown though something in it is wrong; None if there are none.
+pub fn without_empty(pairs: &[(String, String)]) -> Option<String> {
+    // These come in pairs, of which one may be what is wrong.
+    let is_pair = |name: &str| name == "mk" || name == "mv";
+    let has_pairs = pairs.iter().any(|(name, value)| is_pair(name) && !value.is_empty());
+    let is_said = |name: &str, value: &str| !value.is_empty() || has_pairs && is_pair(name);
+    let said = || pairs.iter().filter(|(name, value)| is_said(name, value));
+    let query = params::encode(said().map(|(name, value)| (name.as_str(), value.as_str())));
+    (said().count() < pairs.len()).then_some(query)
+}
+
 /// Puts a time range as people type it in the place of the one that is there.
 pub fn set_range(
     params: &mut Vec<(String, String)>,
@@ -75,6 +86,10 @@ mod tests {
             let seen = canonical(&params::decode(text).unwrap(), Zone::UTC, now).unwrap();
             assert_eq!(seen.as_deref(), link, "{text}");
         }
+        let said = |text| without_empty(&params::decode(text).unwrap());
+        assert_eq!(said("q=(&t=&message=&mk=&mv=").as_deref(), Some("?q=%28"));
+        assert_eq!(said("q=(&t=&mk=&mv=x&mk=&mv=").as_deref(), Some("?q=%28&mk=&mv=x&mk=&mv="));
+        assert_eq!(said("mk=&mv=x"), None);
         let fault = |text| canonical(&params::decode(text).unwrap(), Zone::UTC, now).unwrap_err().field;
         assert_eq!(
             (fault("t=soonish"), fault("also=("), fault("t=1h&tz=Mars")),
