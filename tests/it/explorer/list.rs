@@ -8,7 +8,7 @@ use crate::harness::{
     TestApp,
     app::NDJSON,
     browser::{Browser, Scripts},
-    records::ndjson,
+    records::{ndjson, with},
     run::{eventually, seconds},
 };
 
@@ -302,4 +302,29 @@ async fn a_record_has_a_page() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_has_a_page_without_scripts() {
     a_record(Scripts::Off).await;
+}
+
+/// Lines that are wrapped show all of a message, each part of it once; many paths of metadata do not push everything else away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrapped_lines_are_whole() {
+    let app = TestApp::plan().ready().await;
+    let mut record = with("message", json!("failed\n  at one\n  at two"));
+    record["metadata"] = (0..20).map(|n| (format!("key{n:02}"), json!(n))).collect();
+    app.post_json(&record).await.accepted(1);
+    app.wait_rows(1).await;
+    let browser = Browser::open(1280, Scripts::Off).await;
+    browser.goto(&app.url).await;
+    let seen = async || browser.find(".rows").await.text().await.unwrap();
+    assert!(seen().await.contains("failed") && !seen().await.contains("at two"), "{}", seen().await);
+    browser.click(".tools a[role=switch]").await;
+    browser.arrives("/?wrap=1").await;
+    let text = seen().await;
+    assert!(text.contains("at one") && text.contains("at two"), "{text}");
+    assert_eq!(text.matches("failed").count(), 1, "{text}");
+    let keys = async || browser.texts(".facets .key").await.iter().filter(|key| !key.is_empty()).count();
+    assert_eq!(keys().await, 12);
+    browser.click("[aria-label='8 more paths of metadata']").await;
+    assert_eq!(keys().await, 20);
+    browser.close().await;
+    app.finish().await;
 }

@@ -159,6 +159,7 @@ async fn a_fault_is_shown_at_its_place() {
     browser.fill("#f-t", "soonish").await;
     browser.click("#search button[type=submit]").await;
     let field = browser.find("#f-t[aria-invalid=true]").await;
+    assert_eq!(browser.address().await, "/?t=soonish", "no empty fields in it");
     assert_eq!(field.prop("value").await.unwrap().as_deref(), Some("soonish"));
     browser.fill("#f-t", "").await;
     browser.click("#search button[type=submit]").await;
