@@ -2,7 +2,7 @@
 //! bits of many blocks at once. Never narrower than the condition it was made from. Pure.
 
 use super::{
-    signature::{SHORT_GRAM, Token, gram_bit, long_gram, two_words},
+    signature::{SHORT_GRAM, Token, gram_bit, long_gram, two_words, two_words_bits},
     tokens,
 };
 use crate::record::Level;
@@ -12,6 +12,8 @@ pub use super::tokens::Field;
 /// Grams of each length that are asked for, evenly spread over a long text: its first words may be in all blocks.
 const LONG_GRAMS_MAX: usize = 24;
 const SHORT_GRAMS_MAX: usize = 16;
+/// Those from one word to the next, which have two bits each.
+const PAIRS_MAX: usize = 12;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
@@ -48,11 +50,12 @@ impl Need {
     pub fn substring(literal: &str) -> Self {
         let folded = literal.to_ascii_lowercase();
         let bytes = folded.as_bytes();
-        let at = |at| [long_gram(&bytes[at..]), two_words(&bytes[at..])];
-        let long: Vec<&[u8]> = (0..bytes.len()).flat_map(at).flatten().collect();
+        let long: Vec<&[u8]> = (0..bytes.len()).filter_map(|at| long_gram(&bytes[at..])).collect();
+        let pairs: Vec<&[u8]> = (0..bytes.len()).filter_map(|at| two_words(&bytes[at..])).collect();
         let short = spread(bytes.windows(SHORT_GRAM), SHORT_GRAMS_MAX);
         let mut grams: Vec<u32> =
             spread(long.into_iter(), LONG_GRAMS_MAX).chain(short).map(gram_bit).collect();
+        grams.extend(spread(pairs.into_iter(), PAIRS_MAX).flat_map(two_words_bits));
         grams.sort_unstable();
         grams.dedup();
         if grams.is_empty() { Self::Anything } else { Self::Grams(grams) }
@@ -214,7 +217,7 @@ mod tests {
         let text =
             |last: &str| Need::substring(&format!("{} {last}", "a request that nobody had seen ".repeat(20)));
         let Need::Grams(grams) = text("0123456") else { panic!("it has grams") };
-        assert!(grams.len() <= LONG_GRAMS_MAX + SHORT_GRAMS_MAX);
+        assert!(grams.len() <= LONG_GRAMS_MAX + SHORT_GRAMS_MAX + 2 * PAIRS_MAX);
         assert!(grams.contains(&gram_bit(b"123456")) && grams.contains(&gram_bit(b"456")));
         assert_ne!(text("0123456"), text("0123457"));
         for count in 1..100 {

@@ -1,8 +1,8 @@
 //! The signature of a block: 95,808 bits. In: the rows of a block. Out: bits, of which a search needs a few to rule the block out.
 //!
 //! Every run of three bytes of a message (ASCII letters folded) sets one bit for the block, and so does every longer run: of five letters
-//! and digits, of six digits, of seven digits and points, of six bytes across anything else, and of eight from the letters of one word to those
-//! of the next. Every value of a field sets one bit in each of eight bytes, and which bit of the byte says in which unit of 32 rows the value
+//! and digits, of six digits, of seven digits and points, of six bytes across anything else, and, two bits each, of eight from the letters of one word
+//! to those of the next. Every value of a field sets one bit in each of eight bytes, and which bit of the byte says in which unit of 32 rows the value
 //! is. So one byte answers for eight units at once. Rates, fill and the alternatives: docs/decisions.md.
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -82,10 +82,22 @@ fn is_word(byte: &u8) -> bool {
     byte.is_ascii_digit() || is_letter(byte)
 }
 
-/// The bit of a run of at most eight folded bytes.
+/// The bits of a run of two words: two, because of a phrase few runs say that its words stand side by side.
+pub fn two_words_bits(gram: &[u8]) -> [u32; 2] {
+    two_bits_of(number(gram))
+}
+
+fn two_bits_of(gram: u64) -> [u32; 2] {
+    [bit_of(gram), bit_of(gram.rotate_left(29))]
+}
+
+/// The bit of a run of at most seven folded bytes.
 pub fn gram_bit(gram: &[u8]) -> u32 {
-    let number = gram.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    bit_of(number)
+    bit_of(number(gram))
+}
+
+fn number(gram: &[u8]) -> u64 {
+    gram.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// Fibonacci hashing: the upper bits of a product with an odd constant, as a fraction of all bits.
@@ -141,8 +153,8 @@ impl Signature {
                 self.set(bit_of(window & 0xff_ffff_ffff_ffff));
             }
             if letters & 0x81 == 0x81 && letters.count_zeros() == 1 && digits == 0 {
-                self.set(bit_of(window));
-                self.ones_max = self.ones_max.saturating_add(1);
+                two_bits_of(window).into_iter().for_each(|bit| self.set(bit));
+                self.ones_max = self.ones_max.saturating_add(2);
             }
         }
     }
@@ -196,7 +208,8 @@ mod tests {
         let long = (0..folded.len()).filter_map(|at| long_gram(&folded[at..]));
         let pairs: Vec<&[u8]> = (0..folded.len()).filter_map(|at| two_words(&folded[at..])).collect();
         assert!(pairs.contains(&b"on reset".as_slice()) && pairs.contains(&b"reset by".as_slice()));
-        let all: Vec<u32> = folded.windows(SHORT_GRAM).chain(long).chain(pairs).map(gram_bit).collect();
+        let pairs = pairs.into_iter().flat_map(two_words_bits);
+        let all: Vec<u32> = folded.windows(SHORT_GRAM).chain(long).map(gram_bit).chain(pairs).collect();
         assert!(all.len() > folded.len() * 3 / 2);
         assert!(all.iter().all(|bit| has(&signature, *bit)));
         // And nothing else is.
@@ -271,6 +284,7 @@ mod tests {
     fn hashes_stay() {
         assert_eq!(gram_bit(b"abc"), bit_of(0x61_6263));
         assert_eq!((gram_bit(b"abc"), gram_bit(b"abcde"), gram_bit(b"1234567")), (15551, 2372, 81273));
+        assert_eq!(two_words_bits(b"ase flag"), [52893, 20681]);
         assert_eq!(Token::of(b"r\0server-1").0, [11346, 8170, 3698, 9951, 8990, 3402, 9275, 9028]);
     }
 }

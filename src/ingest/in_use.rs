@@ -40,11 +40,12 @@ impl Default for KeysInUse {
 impl KeysInUse {
     /// None if another body is under way with this key.
     pub fn hold(self: &Arc<Self>, key: Uuid, body_hash: i64) -> Option<Hold> {
+        // A body is sent before it is let go, so who holds the lock sees it here or there.
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let is_other = |(sent, at): (i64, Instant)| sent != body_hash && at.elapsed() < SENT_FOR;
         if self.sent.get(&key).is_some_and(is_other) {
             return None;
         }
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let (known, count) = held.entry(key).or_insert((body_hash, 0));
         if *known != body_hash {
             return None;
