@@ -1,4 +1,4 @@
-//! Days as they are written: `2026-01-31`, `31 Jan 2026`, `Jan 31`, `31.01.2026`, `20260131`, `yesterday`, `monday`, `Jan 2026`. In:
+//! Days as they are written: `2026-01-31`, `31 Jan 2026`, `Jan 31`, `31.01.2026`, `01/31/2026`, `20260131`, `yesterday`, `monday`, `Jan 2026`. In:
 //! tokens. Out: a day, or the first and the last of a period; what year is meant where none is given depends on what stands around it. Pure.
 
 use chrono::{Datelike, Days, Months, NaiveDate, Weekday};
@@ -134,6 +134,7 @@ pub(super) fn read(reader: &mut Reader<'_>, today: NaiveDate) -> Option<Day> {
             .or_else(|| reader.attempt(month_first))
             .or_else(|| reader.attempt(compact))
             .or_else(|| reader.attempt(with_points))
+            .or_else(|| reader.attempt(with_slashes))
     });
     date.or(weekday.map(Day::OfWeek))
 }
@@ -225,7 +226,7 @@ fn compact(reader: &mut Reader<'_>) -> Option<Day> {
     date(reader, start, year, number(4..6)?, number(6..8)?)
 }
 
-/// `31.01.2026`; with other signs some read the month first.
+/// `31.01.2026`.
 fn with_points(reader: &mut Reader<'_>) -> Option<Day> {
     let start = reader.position();
     let day = reader.number(1..=2)?.parse().ok()?;
@@ -234,6 +235,23 @@ fn with_points(reader: &mut Reader<'_>) -> Option<Day> {
     reader.glued_sign(".")?;
     let year = reader.glued_number(4..=4)?.parse().ok()?;
     date(reader, start, year, month, day)
+}
+
+/// `31/01/2026` and `01/31/2026`: some read the day first and some the month, so only one of them may be possible.
+fn with_slashes(reader: &mut Reader<'_>) -> Option<Day> {
+    let start = reader.position();
+    let first: u32 = reader.number(1..=2)?.parse().ok()?;
+    let sign = reader.glued_sign("/-")?;
+    let second: u32 = reader.glued_number(1..=2)?.parse().ok()?;
+    reader.glued_sign(&sign.to_string())?;
+    let year = reader.glued_number(4..=4)?.parse().ok()?;
+    match (first, second) {
+        (13.., _) => date(reader, start, year, second, first),
+        (1..=12, 1..=12) if first != second => {
+            reader.complain(start, "may be two days: write the year first, or the name of the month")
+        }
+        _ => date(reader, start, year, first, second),
+    }
 }
 
 /// The day with the year that stands behind the time, as `date` and C write it.
