@@ -103,7 +103,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "SEAL_IDLE_MS",
         default: "600000",
-        meaning: "milliseconds after which a leaf that got no new block is sealed as it is; until then 8 KB a block are in every searcher's memory",
+        meaning: "milliseconds after which a leaf that got no new block is sealed as it is; until then 12 KB a block are in every searcher's memory",
     },
     Variable {
         name: "SEARCH_BUDGET_MS",
