@@ -103,7 +103,7 @@ pub struct SearchConfig {
     pub budget: Duration,
     /// Searches that run at once (`SEARCHES_MAX`).
     pub concurrent_max: usize,
-    /// Searches longer than 10 ms that run at once (`LONG_SEARCHES_MAX`).
+    /// Searches longer than 10 ms, 2 ms where the index rules nothing out, that run at once (`LONG_SEARCHES_MAX`).
     pub long_max: usize,
     /// Exports that run at once (`EXPORTS_MAX`).
     pub exports_max: usize,

@@ -177,9 +177,9 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
 }
 
 fn unknown_fields(query: &str) -> Result<Unknown, IngestError> {
-    let mut unknown = Unknown::Keep;
+    let mut unknown = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        unknown = match (&*name, &*value) {
+        let wanted = match (&*name, &*value) {
             ("unknown", "keep") => Unknown::Keep,
             ("unknown", "reject") => Unknown::Reject,
             ("unknown", other) => {
@@ -195,8 +195,11 @@ fn unknown_fields(query: &str) -> Result<Unknown, IngestError> {
                 )));
             }
         };
+        if unknown.replace(wanted).is_some() {
+            return Err(IngestError::Malformed("unknown: given more than once".into()));
+        }
     }
-    Ok(unknown)
+    Ok(unknown.unwrap_or(Unknown::Keep))
 }
 
 fn encoder(queue: &Queue) -> Encoder {

@@ -118,7 +118,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "LONG_SEARCHES_MAX",
         default: "1",
-        meaning: "searches longer than 10 ms that run at once, others answer with what they have; each keeps one core of Postgres busy, a search that is alone two",
+        meaning: "searches longer than 10 ms (2 ms where the index rules nothing out) that run at once, others answer with what they have; each keeps one core of Postgres busy, a search that is alone two",
     },
     Variable {
         name: "EXPORTS_MAX",

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 pub(super) use self::pace::{UNITS_FIRST, UNITS_MAX, next_units};
 use self::{
-    pace::{first_units, units_to_fill},
+    pace::{first_units, is_scan, units_to_fill},
     page::{Cost, page},
 };
 use super::{
@@ -154,6 +154,9 @@ pub(super) async fn find_in(
     };
     let expr = query.filter.expr();
     let aim = aim(query, &expr, start, direction);
+    if is_scan(&expr, &aim.need) {
+        session.scans();
+    }
     let mut search = Search {
         query,
         expr,

@@ -42,6 +42,8 @@ const BEGIN_TO_WRITE: &str = "begin isolation level repeatable read read write";
 pub const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// A search that takes longer is no quick one.
 const QUICK_MAX: Duration = Duration::from_millis(10);
+/// The same where the index rules out nothing: what the first rows do not answer will take long.
+const SCAN_QUICK_MAX: Duration = Duration::from_millis(2);
 /// What a statement gets at least, so that there is an answer.
 const TIME_MIN: Duration = Duration::from_millis(50);
 
@@ -54,6 +56,7 @@ pub struct Session {
     /// When the search ends, whatever it has.
     pub deadline: Instant,
     begun: Instant,
+    quick_max: Duration,
     /// Those of all searches, and how many there are.
     turns: Arc<Semaphore>,
     turns_max: usize,
@@ -132,6 +135,7 @@ impl Session {
             pool: state.pool.clone(),
             deadline,
             begun: Instant::now(),
+            quick_max: QUICK_MAX,
             turns: state.turns.clone(),
             turns_max: state.turns_max,
             long_turns: state.long_turns.clone(),
@@ -147,13 +151,18 @@ impl Session {
     /// Quick searches run side by side. One that is not quick needs a turn of another kind, of which there are few, so that scans leave
     /// the cores to ingest and to quick searches; it waits for that until `latest`. Between portions.
     pub async fn may_go_on(&mut self, latest: Instant) -> bool {
-        if self.long_turn.is_some() || self.begun.elapsed() < QUICK_MAX {
+        if self.long_turn.is_some() || self.begun.elapsed() < self.quick_max {
             return true;
         }
         let wait = latest.saturating_duration_since(Instant::now());
         let turn = tokio::time::timeout(wait, self.long_turns.clone().acquire_owned()).await;
         self.long_turn = turn.ok().map(|turn| turn.expect("the semaphore is never closed"));
         self.long_turn.is_some()
+    }
+
+    /// For a search with which the index cannot help.
+    pub fn scans(&mut self) {
+        self.quick_max = SCAN_QUICK_MAX;
     }
 
     /// Between portions of what takes very long: as if it had just begun, so that others have their turn.

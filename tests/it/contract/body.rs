@@ -187,6 +187,9 @@ fn headers() -> Vec<Case> {
             .header("idempotency-key", "k".repeat(5_000))
             .refused(400),
         Case::new("an unknown word for `unknown`", JSON, good.clone()).query("unknown=maybe").refused(400),
+        Case::new("two words for `unknown`", JSON, good.clone())
+            .query("unknown=reject&unknown=keep")
+            .refused(400),
         Case::new("an unknown parameter", JSON, good.clone()).query("colour=red").refused(400).says("colour"),
         Case::new("GET", "", "").method("GET").refused(405),
         Case::new("DELETE", "", "").method("DELETE").refused(405),
