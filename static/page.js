@@ -4,7 +4,7 @@ const rows = () => [...document.querySelectorAll(".row > .text")];
 const help = () => document.getElementById("help");
 const isHelpOpen = () => help().matches(":popover-open");
 // Help tells the keys that do something on this page, and is left when the focus goes elsewhere.
-addEventListener("toggle", (event) => {
+addEventListener("beforetoggle", (event) => {
   if (event.target !== help()) return;
   for (const key of help().querySelectorAll("[data-for]")) key.hidden = !document.querySelector(key.dataset.for);
 }, { capture: true });
@@ -69,7 +69,9 @@ const withTyped = (url) => {
   const line = document.getElementById("f-q");
   const q = url.searchParams.get("q") ?? "";
   if (!line || line.value === line.defaultValue || !q.startsWith(line.defaultValue)) return url;
-  const parts = [line.value.trim(), q.slice(line.defaultValue.length).trim()].filter(Boolean);
+  const [typed, more] = [line.value.trim(), q.slice(line.defaultValue.length).trim()];
+  // What comes behind holds for all of it, not for its last alternative alone.
+  const parts = [more && /(^|[\s)])(or|\|\|)[\s(]/i.test(typed) ? `(${typed})` : typed, more].filter(Boolean);
   url.searchParams.delete("q");
   if (parts.length) url.searchParams.set("q", parts.join(" "));
   return url;

@@ -105,6 +105,14 @@ async fn what_is_typed_is_not_lost() {
         browser.address().await.starts_with("/?q=timeout+1188+resourceId%3A").then_some(())
     })
     .await;
+    // A facet holds for each of what was typed.
+    browser.goto(&format!("{}/?q=timeout", app.url)).await;
+    type_more(" or request").await;
+    browser.click(".facets a[href*='resourceId']").await;
+    eventually("either of both is asked for, with the facet", seconds(10), async || {
+        browser.address().await.starts_with("/?q=%28timeout+or+request%29+resourceId%3A").then_some(())
+    })
+    .await;
     // A drag over the histogram takes it along too, and ends Live.
     browser.goto(&format!("{}/?q=timeout&live=1", app.url)).await;
     type_more(" request").await;

@@ -318,13 +318,22 @@ async fn wrapped_lines_are_whole() {
     assert!(seen().await.contains("failed") && !seen().await.contains("at two"), "{}", seen().await);
     browser.click(".tools a[role=switch]").await;
     browser.arrives("/?wrap=1").await;
-    let text = seen().await;
-    assert!(text.contains("at one") && text.contains("at two"), "{text}");
+    let text = eventually("the message is whole", seconds(10), async || {
+        let text = seen().await;
+        (text.contains("at one") && text.contains("at two")).then_some(text)
+    })
+    .await;
     assert_eq!(text.matches("failed").count(), 1, "{text}");
-    let keys = async || browser.texts(".facets .key").await.iter().filter(|key| !key.is_empty()).count();
-    assert_eq!(keys().await, 12);
+    let keys = async |wanted| {
+        eventually("so many paths are in sight", seconds(10), async || {
+            let keys = browser.texts(".facets .key").await;
+            (keys.iter().filter(|key| !key.is_empty()).count() == wanted).then_some(())
+        })
+        .await;
+    };
+    keys(12).await;
     browser.click("[aria-label='8 more paths of metadata']").await;
-    assert_eq!(keys().await, 20);
+    keys(20).await;
     browser.close().await;
     app.finish().await;
 }
