@@ -99,20 +99,18 @@ async fn what_is_typed_is_not_lost() {
     type_more(" 118").await;
     browser.click(".ranges a:last-child").await;
     browser.arrives("/?q=timeout+118").await;
-    type_more("8").await;
-    browser.click(".facets a[href*='resourceId']").await;
-    eventually("the facet and the text are asked for", seconds(10), async || {
-        browser.address().await.starts_with("/?q=timeout+1188+resourceId%3A").then_some(())
-    })
-    .await;
+    let facet_after = async |text: &str, wanted: &str| {
+        type_more(text).await;
+        browser.click(".facets a[href*='resourceId']").await;
+        eventually("the facet and the text are asked for", seconds(10), async || {
+            browser.address().await.starts_with(wanted).then_some(())
+        })
+        .await;
+    };
+    facet_after("8", "/?q=timeout+1188+resourceId%3A").await;
     // A facet holds for each of what was typed.
     browser.goto(&format!("{}/?q=timeout", app.url)).await;
-    type_more(" or request").await;
-    browser.click(".facets a[href*='resourceId']").await;
-    eventually("either of both is asked for, with the facet", seconds(10), async || {
-        browser.address().await.starts_with("/?q=%28timeout+or+request%29+resourceId%3A").then_some(())
-    })
-    .await;
+    facet_after(" or request", "/?q=%28timeout+or+request%29+resourceId%3A").await;
     // A drag over the histogram takes it along too, and ends Live.
     browser.goto(&format!("{}/?q=timeout&live=1", app.url)).await;
     type_more(" request").await;
