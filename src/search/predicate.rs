@@ -60,7 +60,7 @@ impl Builder {
             },
             Test::Regex(regex) => {
                 let certain = certain(&literals(&regex.pattern)).map(|certain| self.contains(&certain));
-                let exact = format!("s.message ~ {}", self.text(&regex.pattern));
+                let exact = format!("s.message ~ {}", self.text(fold::any_case(&regex.pattern)));
                 match certain {
                     // Of two conditions in a row the planner would take the expression first: it counts functions.
                     Some(certain) => format!("case when {certain} then {exact} else false end"),

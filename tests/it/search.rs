@@ -114,6 +114,11 @@ async fn every_filter_equals_brute_force() {
             message(log).starts_with("timeout") && message(log).ends_with('7')
         }),
         (&[("regex", "(?i)^TIMEOUT")], |log| message(log).starts_with("timeout")),
+        (&[("regex", "(?i)üBERLAUF [0-9]")], |log| message(log).starts_with("Überlauf")),
+        (&[("regex", "üBERLAUF")], |_| false),
+        (&[("q", "/(при|ü)[ВЬ-Яber]+/i")], |log| {
+            message(log).starts_with("ПРИВЕТ") || message(log).starts_with("Überlauf")
+        }),
         (&[("resourceId", "server-1")], |log| log["resourceId"] == "server-1"),
         (&[("resourceId", "server-*")], |_| true),
         (&[("resourceId", "server-\\*")], |_| false),
