@@ -96,6 +96,8 @@ pub struct State {
     turns: Arc<Semaphore>,
     /// How many of them there are.
     turns_max: usize,
+    /// One permit a running search with which the index cannot help.
+    scan_turns: Arc<Semaphore>,
     /// One permit a search that is not quick.
     long_turns: Arc<Semaphore>,
     /// What was run before.
@@ -121,6 +123,7 @@ impl State {
             time_max: TIME_MAX,
             turns: Arc::new(Semaphore::new(config.concurrent_max)),
             turns_max: config.concurrent_max,
+            scan_turns: Arc::new(Semaphore::new(config.concurrent_max.div_ceil(2))),
             long_turns: Arc::new(Semaphore::new(config.long_max)),
             repeated: Arc::default(),
             exports: Arc::new(Semaphore::new(config.exports_max)),

@@ -113,7 +113,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "SEARCHES_MAX",
         default: "8",
-        meaning: "searches that run at once; the next wait up to 5 s, then 503",
+        meaning: "searches that run at once, half as many of those that the index does not help; the next wait up to 5 s, then 503",
     },
     Variable {
         name: "LONG_SEARCHES_MAX",

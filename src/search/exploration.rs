@@ -7,11 +7,10 @@ use std::{
 };
 
 use actix_web::web;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     State,
-    begin::{again_if_gone, turn},
+    begin::{Turn, again_if_gone, turn_for},
     catalogue::Snapshot,
     complete::{keys::Keys, known_keys_in},
     count::{
@@ -39,16 +38,16 @@ pub struct Exploration {
     snapshot: Snapshot,
     /// The time range with both ends, once it is known.
     range: Option<Range>,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 impl Exploration {
     /// Finds the rows.
     pub async fn begin(state: web::Data<State>, query: Query) -> Result<(Found, Self), SearchError> {
-        let turn = turn(&state).await?;
+        let expr = query.filter.expr();
+        let turn = turn_for(&state, &expr).await?;
         let (session, snapshot, found) =
             again_if_gone(&state, async || find_and_stay(&state, &query).await).await?;
-        let expr = query.filter.expr();
         Ok((found, Self { state, query, expr, session, snapshot, range: None, _turn: turn }))
     }
 

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 pub(super) use self::pace::{UNITS_FIRST, UNITS_MAX, next_units};
 use self::{
-    pace::{first_units, is_scan, units_to_fill},
+    pace::{first_units, units_to_fill},
     page::{Cost, page},
 };
 use super::{
     State,
     as_of::{AsOf, StoredBefore},
-    begin::{TURN_WAIT_MAX, again_if_gone, check_regexes, turn},
+    begin::{TURN_WAIT_MAX, again_if_gone, check_regexes, is_scan, turn_for},
     catalogue::Snapshot,
     count::levels_alone,
     cursor::{Cursor, Direction, MICROS_MIN, Position},
@@ -110,7 +110,7 @@ struct Search<'a> {
 
 /// Finds one page.
 pub async fn find(state: &State, query: &Query) -> Result<Found, SearchError> {
-    let _turn = turn(state).await?;
+    let _turn = turn_for(state, &query.filter.expr()).await?;
     again_if_gone(state, async || find_once(state, query).await).await
 }
 
@@ -154,7 +154,7 @@ pub(super) async fn find_in(
     };
     let expr = query.filter.expr();
     let aim = aim(query, &expr, start, direction);
-    if is_scan(&expr, &aim.need) {
+    if is_scan(&expr) {
         session.scans();
     }
     let mut search = Search {

@@ -129,7 +129,7 @@ impl Session {
     }
 
     async fn begin(state: &State, deadline: Instant, begin: &str) -> Result<(Self, Snapshot), SearchError> {
-        let session = Self {
+        let mut session = Self {
             client: Some(state.pool.get().await?),
             second: None,
             pool: state.pool.clone(),
@@ -145,6 +145,8 @@ impl Session {
         };
         let begin = format!("{begin};\n{SETTINGS}");
         let snapshot = state.catalogue.begin(session.client(), &begin, deadline).await?;
+        // What the index learnt meanwhile is everybody's.
+        session.begun = Instant::now();
         Ok((session, snapshot))
     }
 

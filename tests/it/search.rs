@@ -427,6 +427,28 @@ async fn a_search_is_cancelled_when_its_client_leaves() {
     assert_eq!(app.get("/api/logs").await.status, 200);
 }
 
+/// Many scans wait for each other; what is quick does not wait for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quick_search_does_not_wait_behind_scans() {
+    let app = TestApp::plan().env("SEARCH_BUDGET_MS", 30_000).env("SEARCHES_MAX", 2).ready().await;
+    let _endless = endless(&app).await;
+    // Or every search reads all rows.
+    eventually("the blocks are signed", seconds(30), async || {
+        (app.database().number("select count(*) from open_blocks").await == 0).then_some(())
+    })
+    .await;
+    let mut scans = Vec::new();
+    for _ in 0..20 {
+        let mut client = tokio::net::TcpStream::connect(("127.0.0.1", app.port)).await.unwrap();
+        client.write_all(b"GET /api/logs?message=zq HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        scans.push(client);
+    }
+    for _ in 0..10 {
+        let reply = app.get("/api/logs?limit=1").await;
+        assert_eq!(reply.status, 200, "{}", reply.json);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trace_waits_for_a_long_search() {
     let app = TestApp::plan().through_proxy().env("SEARCH_BUDGET_MS", 30_000).ready().await;

@@ -17,7 +17,7 @@ use crate::{
     record::Timestamp,
     search::{
         State, answer,
-        begin::{again_if_gone, check_regexes, turn},
+        begin::{again_if_gone, check_regexes, turn_for},
         error::SearchError,
         explain, logged,
         params::{self, Query},
@@ -112,7 +112,7 @@ async fn run<T>(
     explains: bool,
     count: impl AsyncFn(&mut Counting<'_>) -> Result<Counted<T>, SearchError>,
 ) -> Result<Reply<T>, SearchError> {
-    let _turn = turn(state).await?;
+    let _turn = turn_for(state, &query.filter.expr()).await?;
     again_if_gone(state, async || {
         let begun = Instant::now();
         let (mut session, snapshot) =

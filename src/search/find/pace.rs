@@ -1,22 +1,14 @@
-//! How much to read at a time, and whether it will be much. In: what was read, what it took and what is wanted. Out: numbers of units. Pure.
+//! How much to read at a time. In: what was read, what it took and what is wanted. Out: numbers of units. Pure.
 
 use std::time::Duration;
 
-use crate::{
-    index::{need::Need, signature::UNIT_ROWS},
-    search::{count::levels_alone, expr::Expr},
-};
+use crate::index::signature::UNIT_ROWS;
 
 /// Units of the first portion of a walk, and of the largest: 65,536 rows take about 80 ms to filter by a substring.
 pub(in crate::search) const UNITS_FIRST: usize = 64;
 pub(in crate::search) const UNITS_MAX: usize = 2_048;
 /// A portion should take about this long: what is lost when the time is up in the middle of it.
 const PORTION_TIME: Duration = Duration::from_millis(40);
-
-/// Whether the index rules nothing out, so that rows are read until there are enough hits.
-pub(super) fn is_scan(expr: &Expr, need: &Need) -> bool {
-    need.is_by_level() && levels_alone(expr).is_none()
-}
 
 /// Units to begin with: a page of thousands of rows is not begun with a few hundred.
 pub(super) fn first_units(wanted: usize) -> usize {
@@ -43,24 +35,4 @@ pub(in crate::search) fn next_units(units: usize, took: Duration, rest: Duration
     };
     let fitting = units as f64 * 0.8 * rest.as_secs_f64() / took.as_secs_f64().max(1e-6);
     wanted.min(fitting as usize).clamp(8, UNITS_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::search::{grammar, need::need};
-
-    #[test]
-    fn a_search_is_a_scan_where_the_index_says_nothing() {
-        let scans = |line: &str| {
-            let expr = grammar::parse(line).unwrap();
-            is_scan(&expr, &need(&expr))
-        };
-        for line in ["ab", "level:info ab", "-timeout", "resourceId:api*", "/[q-z]{9}/", "timeout or ab"] {
-            assert!(scans(line), "{line}");
-        }
-        for line in ["", "level>=warn", "timeout", "timeout ab", "resourceId:api", "took>5", "/time.*out/"] {
-            assert!(!scans(line), "{line}");
-        }
-    }
 }
