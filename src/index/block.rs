@@ -5,14 +5,14 @@
 //! [`Blocks`] away, and its writer's number with it. What was left open then is signed from the table by the sealer.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     ops::Range,
     time::{Duration, Instant},
 };
 
 use super::{
     group::Signed,
-    signature::{BLOCK_ROWS, ONES_MAX, Signature, UNIT_ROWS},
+    signature::{BLOCK_ROWS, ONES_MAX, Signature, Token, UNIT_ROWS, UNITS},
     span::{BlockSpan, Unit},
     tokens,
 };
@@ -28,6 +28,9 @@ const IDLE_ROWS_MAX: u64 = 4_096;
 /// A row that is so much older than the newest one of its leaf is late, or very late: batches that overtake each other, and what somebody
 /// sends after an outage.
 const LATE_MICROS: [i64; 2] = [10_000_000, 120_000_000];
+/// Where a block was filled within so much event time, rows of the next one stand in its units by resource, and no longer in the order in which they
+/// came: whoever asks for one of many resources reads some of the units and not all. Where rows are few, a unit would reach over hours.
+const QUICK_MICROS: i64 = 60_000_000;
 /// Streams of a leaf: its levels, each on time, late and very late.
 const STREAMS_MAX: usize = Level::ALL.len() * (LATE_MICROS.len() + 1);
 /// A byte of an encoded row sets no more bits than this: two in a message, and in metadata a value of two bytes, `1,`, sets eight.
@@ -46,6 +49,8 @@ pub struct Blocks {
     finished_at: u64,
     /// Time of the newest row by leaf.
     newest: HashMap<i32, Timestamp>,
+    /// Those that filled their last block within a minute of event time.
+    quick: HashSet<Stream>,
     /// Numbers that were reserved, by leaf.
     numbers: HashMap<i32, VecDeque<i32>>,
 }
@@ -64,6 +69,8 @@ struct Open {
     span: BlockSpan,
     rows: usize,
     signature: Signature,
+    /// The unit that takes the next row of each resource; None if rows fill one unit after the other.
+    homes: Option<HashMap<Token, usize>>,
     registered: bool,
     /// When the batch of its last row was finished.
     touched: Instant,
@@ -90,6 +97,7 @@ impl Blocks {
             placed: 0,
             finished_at: 0,
             newest: HashMap::new(),
+            quick: HashSet::new(),
             numbers: HashMap::new(),
         }
     }
@@ -121,13 +129,20 @@ impl Blocks {
         let key = Stream { leaf, level, lateness };
         let open = self.open.entry(key).or_insert_with(|| {
             let number = self.numbers.get_mut(&leaf).and_then(VecDeque::pop_front);
-            Open::new(number.expect("the leaf was supplied with what it may need"), level)
+            let number = number.expect("the leaf was supplied with what it may need");
+            Open::new(number, level, self.quick.contains(&key))
         });
         let unit = open.add(at, row);
         self.placed += 1;
         open.touched_at = self.placed;
         let id = open.span.unit_id(unit);
         if open.rows == BLOCK_ROWS || open.signature.is_full() {
+            // Late rows lie far apart, however quickly they come.
+            if lateness == 0 && open.span.to().0 - open.span.from().0 <= QUICK_MICROS {
+                self.quick.insert(key);
+            } else {
+                self.quick.remove(&key);
+            }
             self.close(key, changes);
         }
         id
@@ -156,6 +171,7 @@ impl Blocks {
             let has_open = |leaf: &i32| self.open.keys().any(|stream| stream.leaf == *leaf);
             self.numbers.retain(|leaf, _| has_open(leaf));
             self.newest.retain(|leaf, _| has_open(leaf));
+            self.quick.retain(|stream| has_open(&stream.leaf));
         }
         for (stream, open) in self.open.iter_mut().filter(|(_, open)| !open.registered) {
             open.registered = true;
@@ -188,12 +204,13 @@ impl Blocks {
 }
 
 impl Open {
-    fn new(number: i32, level: i16) -> Self {
+    fn new(number: i32, level: i16, by_resource: bool) -> Self {
         let span = BlockSpan { number, level, units: Vec::with_capacity(8) };
         Self {
             span,
             rows: 0,
             signature: Signature::default(),
+            homes: by_resource.then(HashMap::new),
             registered: false,
             touched: Instant::now(),
             touched_at: 0,
@@ -202,7 +219,7 @@ impl Open {
 
     /// Adds a row and says in which unit it is.
     fn add(&mut self, at: Timestamp, row: &RowText<'_>) -> usize {
-        let unit = self.rows / UNIT_ROWS;
+        let unit = self.unit_for(row);
         match self.span.units.get_mut(unit) {
             Some(known) => known.add(at),
             None => self.span.units.push(Unit::of(at)),
@@ -210,6 +227,22 @@ impl Open {
         sign_row(&mut self.signature, unit, row);
         self.rows += 1;
         unit
+    }
+
+    /// The unit of the rows of the same resource before, until that is full; then one that is empty, or the emptiest.
+    fn unit_for(&mut self, row: &RowText<'_>) -> usize {
+        let Some(homes) = &mut self.homes else { return self.rows / UNIT_ROWS };
+        let units = &self.span.units;
+        let rows = |unit: usize| units.get(unit).map_or(0, |unit| usize::from(unit.rows));
+        let resource = tokens::resource(row.resource_id.as_bytes());
+        match homes.get(&resource) {
+            Some(&home) if rows(home) < UNIT_ROWS => home,
+            _ => {
+                let emptiest = (0..UNITS).min_by_key(|unit| rows(*unit)).unwrap_or(0);
+                homes.insert(resource, emptiest);
+                emptiest
+            }
+        }
     }
 
     fn signed(self) -> Signed {
@@ -237,6 +270,8 @@ pub fn sign_row(signature: &mut Signature, unit: usize, row: &RowText<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     fn row() -> RowText<'static> {
@@ -271,6 +306,48 @@ mod tests {
         let (late, very_late) = (place(10_000 - 11), place(10_000 - 121));
         assert!(on_time != late && late != very_late && very_late != on_time);
         assert_eq!([10_000 - 10, 10_000 - 120, 5].map(&mut place), [on_time, late, very_late]);
+    }
+
+    /// Units of three blocks that are filled with rows of sixteen resources in turn, so many microseconds apart: how many resources each unit has.
+    fn resources_of_units(micros: i64) -> Vec<Vec<usize>> {
+        let mut blocks = Blocks::new(1);
+        blocks.supply(1, 0..NUMBERS);
+        let mut of_units: BTreeMap<i32, BTreeSet<String>> = BTreeMap::new();
+        for at in 0..3 * BLOCK_ROWS as i64 {
+            let resource = format!("service-{}", at % 16);
+            let row = RowText { resource_id: &resource, ..row() };
+            let unit = blocks.place(1, 3, Timestamp(at * micros), &row, &mut Changes::default());
+            of_units.entry(unit).or_default().insert(resource);
+        }
+        let counts: Vec<usize> = of_units.values().map(BTreeSet::len).collect();
+        counts.chunks(UNITS).map(<[usize]>::to_vec).collect()
+    }
+
+    #[test]
+    fn rows_that_come_quickly_stand_by_resource() {
+        let (in_order, by_resource) = (vec![16; UNITS], vec![2; UNITS]);
+        assert_eq!(
+            resources_of_units(QUICK_MICROS / 255),
+            [in_order.clone(), by_resource.clone(), by_resource]
+        );
+        assert_eq!(
+            resources_of_units(QUICK_MICROS / 255 + 1),
+            [in_order.clone(), in_order.clone(), in_order]
+        );
+    }
+
+    /// A resource with most of the rows fills the room that the others leave.
+    #[test]
+    fn units_by_resource_are_full_as_well() {
+        let mut blocks = Blocks::new(1);
+        let mut changes = Changes::default();
+        blocks.supply(1, 0..NUMBERS);
+        for at in 0..4 * BLOCK_ROWS {
+            let resource = format!("service-{}", if at % 8 == 0 { at % 11 } else { 99 });
+            blocks.place(1, 3, Timestamp(0), &RowText { resource_id: &resource, ..row() }, &mut changes);
+        }
+        let rows = changes.signed.iter().map(|(_, block)| block.span.units.iter().map(|unit| unit.rows));
+        assert_eq!(rows.map(Iterator::collect::<Vec<u8>>).collect::<Vec<_>>(), vec![vec![32; UNITS]; 4]);
     }
 
     /// Rows that fill blocks by their number, by their messages and by what costs the fewest bytes a bit; every stream has a row now and then.
