@@ -27,6 +27,7 @@ use crate::{
     config::{Config, DatabaseConfig, QueueConfig},
     db,
     health::{Health, Trouble},
+    index::filling::FillingBlocks,
     metrics::Metrics,
     private_postgres::{PrivatePostgres, PrivatePostgresError},
     queue::{
@@ -105,9 +106,10 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::default());
         let migrated = migrate(&database, &health).await?;
-        let (queue, writer) = start_writer(&config, &database, &health, &metrics, migrated)?;
+        let filling = Arc::<FillingBlocks>::default();
+        let (queue, writer) = start_writer(&config, &database, &health, &metrics, &filling, migrated)?;
         let in_flight = Arc::new(AtomicUsize::new(0));
-        let rooms = Rooms::new(&config, &database, queue, &health, &metrics);
+        let rooms = Rooms::new(&config, &database, queue, &health, &metrics, &filling);
         let ahead = config.roles.query.then(|| tokio::spawn(search::ahead::run(rooms.search.clone())));
         let (server, serving) = serve(socket, rooms.clone(), in_flight.clone())?;
         let psql = postgres.as_ref().map(PrivatePostgres::psql);
@@ -220,6 +222,7 @@ fn start_writer(
     database: &tokio_postgres::Config,
     health: &Arc<Health>,
     metrics: &Arc<Metrics>,
+    filling: &Arc<FillingBlocks>,
     migrated: watch::Receiver<bool>,
 ) -> Result<(Queue, Writer), StartError> {
     let mut writer = Writer::default();
@@ -233,6 +236,7 @@ fn start_writer(
         leaves: Arc::new(Leaves::default()),
         commits: Arc::default(),
         metrics: metrics.clone(),
+        filling: config.roles.query.then(|| filling.clone()),
     };
     if config.roles.write {
         let janitor = writer::janitor::run(database.clone());

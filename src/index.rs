@@ -19,3 +19,4 @@ pub mod group;
 pub mod values;
 pub mod probe;
 pub mod sparing;
+pub mod filling;

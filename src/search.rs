@@ -69,6 +69,7 @@ use self::{
 };
 use crate::{
     config::SearchConfig,
+    index::filling::FillingBlocks,
     metrics::{Metrics, Status},
     record::{RecordId, Timestamp, rules::excerpt},
 };
@@ -112,13 +113,19 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(pool: Pool, shelf: Pool, config: &SearchConfig, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        pool: Pool,
+        shelf: Pool,
+        config: &SearchConfig,
+        metrics: Arc<Metrics>,
+        filling: Arc<FillingBlocks>,
+    ) -> Self {
         let history = if config.keeps_history { History::on(shelf.clone()) } else { History::off() };
         Self {
             pool,
             shelf,
             history,
-            catalogue: Arc::default(),
+            catalogue: Arc::new(Catalogue::new(filling)),
             budget: config.budget,
             time_max: TIME_MAX,
             turns: Arc::new(Semaphore::new(config.concurrent_max)),

@@ -79,6 +79,7 @@ async fn store(config: tokio_postgres::Config, mut messages: Vec<Message>) -> f6
         leaves: Arc::new(Leaves::default()),
         commits: Arc::default(),
         metrics,
+        filling: None,
     };
     let started = Instant::now();
     let writers: Vec<_> = (0..CONNECTIONS)

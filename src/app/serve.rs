@@ -18,6 +18,7 @@ use crate::{
     config::{Config, QueueConfig},
     db::{self, Purpose},
     health::{self, Health},
+    index::filling::FillingBlocks,
     ingest,
     metrics::Metrics,
     pages,
@@ -48,6 +49,7 @@ impl Rooms {
         queue: Queue,
         health: &Arc<Health>,
         metrics: &Arc<Metrics>,
+        filling: &Arc<FillingBlocks>,
     ) -> Self {
         let pool: Pool = db::pool(database, DOOR_POOL_SIZE, Purpose::Door);
         let shares = Shares::of(config.search.pool_size, config.search.concurrent_max, cores());
@@ -70,7 +72,8 @@ impl Rooms {
             pool,
         };
         let shelf = db::pool(database, search::shelf::POOL_SIZE, Purpose::Door);
-        let search = search::State::new(query_pool(shares.common), shelf, &config.search, metrics.clone());
+        let common = query_pool(shares.common);
+        let search = search::State::new(common, shelf, &config.search, metrics.clone(), filling.clone());
         let of_worker = |_| web::Data::new(search.with_pool(query_pool(shares.each)));
         let searches = (0..shares.workers).map(of_worker).collect();
         let search = web::Data::new(search);

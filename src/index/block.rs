@@ -7,10 +7,12 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     ops::Range,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
+    filling::FillingBlocks,
     group::Signed,
     signature::{BLOCK_ROWS, ONES_MAX, Signature, Token, UNIT_ROWS, UNITS},
     span::{BlockSpan, Unit},
@@ -53,6 +55,8 @@ pub struct Blocks {
     quick: HashSet<Stream>,
     /// Numbers that were reserved, by leaf.
     numbers: HashMap<i32, VecDeque<i32>>,
+    /// What the searches of this process may know; None if nobody here searches.
+    filling: Option<Arc<FillingBlocks>>,
 }
 
 /// Rows that fill the same block. Late ones have blocks of their own, and very late ones others: one such row would make a whole unit reach
@@ -90,7 +94,7 @@ pub struct Changes {
 }
 
 impl Blocks {
-    pub fn new(writer: i32) -> Self {
+    pub fn new(writer: i32, filling: Option<Arc<FillingBlocks>>) -> Self {
         Self {
             writer,
             open: HashMap::new(),
@@ -99,6 +103,7 @@ impl Blocks {
             newest: HashMap::new(),
             quick: HashSet::new(),
             numbers: HashMap::new(),
+            filling,
         }
     }
 
@@ -148,13 +153,13 @@ impl Blocks {
         id
     }
 
-    /// Signs what is idle or too much, and lists what is left open and not known to be.
+    /// Signs what is idle or too much, lists what is left open and not known to be, and tells the searches of this process.
     pub fn finish(&mut self, changes: &mut Changes) {
         let now = Instant::now();
-        for open in self.open.values_mut().filter(|open| open.touched_at > self.finished_at) {
+        let before = std::mem::replace(&mut self.finished_at, self.placed);
+        for open in self.open.values_mut().filter(|open| open.touched_at > before) {
             open.touched = now;
         }
-        self.finished_at = self.placed;
         let mut waiting: Vec<(u64, Stream)> =
             self.open.iter().map(|(key, open)| (open.touched_at, *key)).collect();
         waiting.sort_unstable();
@@ -176,6 +181,14 @@ impl Blocks {
         for (stream, open) in self.open.iter_mut().filter(|(_, open)| !open.registered) {
             open.registered = true;
             changes.opened.push((stream.leaf, open.span.number, stream.level));
+        }
+        if let Some(filling) = &self.filling {
+            for (stream, open) in self.open.iter().filter(|(_, open)| open.touched_at > before) {
+                filling.open(self.writer, stream.leaf, &open.span, open.signature.bytes());
+            }
+            for (leaf, block) in &changes.signed {
+                filling.signed(self.writer, *leaf, &block.span, &block.signature);
+            }
         }
     }
 
@@ -200,6 +213,14 @@ impl Blocks {
             changes.closed.push((key.leaf, open.span.number));
         }
         changes.signed.push((key.leaf, open.signed()));
+    }
+}
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        if let Some(filling) = &self.filling {
+            filling.forget(self.writer);
+        }
     }
 }
 
@@ -295,7 +316,7 @@ mod tests {
     /// One row of an hour ago would make a unit of rows of a minute ago reach over all between.
     #[test]
     fn late_and_very_late_rows_have_blocks_of_their_own() {
-        let mut blocks = Blocks::new(1);
+        let mut blocks = Blocks::new(1, None);
         let mut changes = Changes::default();
         blocks.supply(1, 0..NUMBERS);
         let mut place = |second: i64| {
@@ -310,7 +331,7 @@ mod tests {
 
     /// Units of three blocks that are filled with rows of sixteen resources in turn, so many microseconds apart: how many resources each unit has.
     fn resources_of_units(micros: i64) -> Vec<Vec<usize>> {
-        let mut blocks = Blocks::new(1);
+        let mut blocks = Blocks::new(1, None);
         blocks.supply(1, 0..NUMBERS);
         let mut of_units: BTreeMap<i32, BTreeSet<String>> = BTreeMap::new();
         for at in 0..3 * BLOCK_ROWS as i64 {
@@ -339,7 +360,7 @@ mod tests {
     /// A resource with most of the rows fills the room that the others leave.
     #[test]
     fn units_by_resource_are_full_as_well() {
-        let mut blocks = Blocks::new(1);
+        let mut blocks = Blocks::new(1, None);
         let mut changes = Changes::default();
         blocks.supply(1, 0..NUMBERS);
         for at in 0..4 * BLOCK_ROWS {
@@ -368,7 +389,7 @@ mod tests {
         };
         let shapes: [&dyn Fn(usize) -> (String, String); 3] = [&short, &long, &dense];
         for shape in shapes {
-            let mut blocks = Blocks::new(1);
+            let mut blocks = Blocks::new(1, None);
             for batch in 0..2 {
                 let rows: Vec<_> = (0..700).map(|row| shape(batch * 700 + row)).collect();
                 let bytes = rows.iter().map(|(message, metadata)| 100 + message.len() + metadata.len()).sum();
@@ -386,7 +407,7 @@ mod tests {
 
     #[test]
     fn leaves_of_the_past_are_forgotten() {
-        let mut blocks = Blocks::new(1);
+        let mut blocks = Blocks::new(1, None);
         let mut changes = Changes::default();
         for leaf in 0..=LEAVES_MAX as i32 {
             blocks.close_all(&mut changes);
@@ -401,7 +422,7 @@ mod tests {
 
     #[test]
     fn a_block_that_a_busy_writer_has_left_behind_is_signed() {
-        let mut blocks = Blocks::new(1);
+        let mut blocks = Blocks::new(1, None);
         let mut changes = Changes::default();
         place(&mut blocks, 1, &mut changes);
         let mut is_signed_after = |rows: u64| {

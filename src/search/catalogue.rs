@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     index::{
+        filling::{Filling, FillingBlocks},
         group::FORMAT,
         span::{BlockSpan, read_directory},
         values::Shape,
@@ -50,12 +51,12 @@ const FETCHED_MAX: usize = 1_024;
 const BUSY: Duration = Duration::from_secs(2);
 
 /// Shared by all searches of the process.
-#[derive(Default)]
 pub struct Catalogue {
     known: tokio::sync::Mutex<Known>,
     /// By leaf and group; a group never changes.
     directories: Mutex<HashMap<(i32, i32), Arc<Directory>>>,
     pub kept: Kept,
+    filling: Arc<FillingBlocks>,
 }
 
 /// The index as one snapshot of the database has it.
@@ -96,12 +97,13 @@ pub struct GroupHead {
     pub values: Option<Shape>,
 }
 
-/// A block without a signature: searched always.
-#[derive(Debug, Clone, Copy)]
+/// A block without a signature: searched always, unless a writer of this process fills it.
+#[derive(Clone)]
 pub struct OpenBlock {
     pub leaf: i32,
     pub number: i32,
     pub level: i16,
+    pub filling: Option<Arc<Filling>>,
 }
 
 const WATERMARK: &str = "select pg_snapshot_xmin(s)::text, s::text from pg_current_snapshot() s";
@@ -166,7 +168,7 @@ impl LeafView {
                 .unreadable
                 .iter()
                 .filter(|block| blocks.contains(&block.number))
-                .copied()
+                .cloned()
                 .collect(),
             ..*self
         }
@@ -174,6 +176,11 @@ impl LeafView {
 }
 
 impl Catalogue {
+    pub fn new(filling: Arc<FillingBlocks>) -> Self {
+        let (known, directories, kept) = (Default::default(), Mutex::default(), Kept::default());
+        Self { known, directories, kept, filling }
+    }
+
     /// Begins a transaction with `begin` and reads what the index holds in its snapshot, until `deadline` at most if it has to wait for
     /// others that do the same. A process that starts has a lot to learn, so it is silence that ends this, not the time it takes; and what
     /// was learnt stays, whatever ends it.
@@ -214,7 +221,7 @@ impl Catalogue {
             );
         }
         // 2. Those signatures that are not known.
-        fetch(client, &mut known, &signed).await?;
+        fetch(client, &mut known, &signed, &self.filling).await?;
         for row in dropped {
             known.forget_leaf(row.try_get(0)?);
         }
@@ -224,7 +231,9 @@ impl Catalogue {
         let open = open
             .iter()
             .map(|row| {
-                Ok(OpenBlock { leaf: row.try_get(0)?, number: row.try_get(1)?, level: row.try_get(2)? })
+                let (leaf, number): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
+                let filling = self.filling.get(leaf, number);
+                Ok(OpenBlock { leaf, number, level: row.try_get(2)?, filling })
             })
             .collect::<Result<_, tokio_postgres::Error>>()?;
         Ok(Snapshot { as_of, stored: None, leaves: known.view(), open })
@@ -321,11 +330,17 @@ async fn fetch(
     client: &deadpool_postgres::Object,
     known: &mut Known,
     signed: &[Row],
+    filling: &FillingBlocks,
 ) -> Result<(), SearchError> {
     let (mut leaves, mut blocks) = (Vec::new(), Vec::new());
     for row in signed {
         let (leaf, block): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);
-        if !known.has(leaf, block) {
+        if known.has(leaf, block) {
+            continue;
+        }
+        if let Some(Filling { blocks: [Some(span)], signature, .. }) = filling.learn(leaf, block).as_deref() {
+            known.learn_span(leaf, span.clone(), signature);
+        } else {
             leaves.push(leaf);
             blocks.push(block);
         }
@@ -339,7 +354,7 @@ async fn fetch(
         let mut signatures = Box::pin(answered(client.query_raw(&statement, unknown)).await??);
         while let Some(row) = answered(signatures.try_next()).await?? {
             let (leaf, number) = (row.try_get("leaf")?, row.try_get("block")?);
-            let block = OpenBlock { leaf, number, level: row.try_get("level")? };
+            let block = OpenBlock { leaf, number, level: row.try_get("level")?, filling: None };
             known.learn_block(block, row.try_get("units")?, row.try_get("bits")?);
         }
     }

@@ -265,7 +265,7 @@ impl<'a> Walk<'a> {
         let nearest =
             |group: &Arc<GroupHead>| std::cmp::Reverse(key(self.aim.direction, group.from, group.to));
         groups.make_contiguous().sort_by_key(nearest);
-        let open = self.snapshot.open.iter().filter(|open| open.leaf == leaf.number).copied().collect();
+        let open = self.snapshot.open.iter().filter(|open| open.leaf == leaf.number).cloned().collect();
         self.stage = Some(Stage::of(leaf, open, groups, &self.aim, &mut self.blocks));
     }
 

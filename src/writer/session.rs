@@ -1,7 +1,7 @@
 //! One Postgres session of the writer: its prepared COPYs, and the blocks that are open in it. The session holds the advisory lock
 //! (7312, number) as long as its backend lives; so a block whose lock is free receives no more rows, whatever a zombie thinks.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::SinkExt;
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     index::{
         block::{Blocks, Changes},
+        filling::FillingBlocks,
         span::write_units,
     },
     record::rows,
@@ -33,13 +34,14 @@ pub struct Session {
     copies: HashMap<String, Statement>,
     /// None while a batch is under way, and after one whose end is not known.
     blocks: Option<Blocks>,
+    filling: Option<Arc<FillingBlocks>>,
     /// A COPY was refused before it began.
     out_of_step: bool,
 }
 
 impl Session {
-    pub fn new(client: Client) -> Self {
-        Self { client, copies: HashMap::new(), blocks: None, out_of_step: false }
+    pub fn new(client: Client, filling: Option<Arc<FillingBlocks>>) -> Self {
+        Self { client, copies: HashMap::new(), blocks: None, filling, out_of_step: false }
     }
 
     /// The open blocks; they must be put back when the batch is committed, and only then. After a batch that was not, the writer gets a
@@ -53,7 +55,7 @@ impl Session {
             select n, pg_advisory_lock($1, n) from next";
         let row = self.client.query_one(statement, &[&WRITER_LOCKS]).await;
         let row = row.map_err(|error| classify(&error, Phase::BeforeCommit))?;
-        Ok(Blocks::new(row.get(0)))
+        Ok(Blocks::new(row.get(0), self.filling.clone()))
     }
 
     /// False if the next answer might be that of an earlier message: the driver sends a Sync behind the Execute of a COPY and another when it

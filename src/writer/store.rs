@@ -22,7 +22,10 @@ use super::{
 };
 use crate::{
     db,
-    index::block::{Blocks, Changes},
+    index::{
+        block::{Blocks, Changes},
+        filling::FillingBlocks,
+    },
     metrics::{Metrics, Reason},
 };
 
@@ -39,6 +42,8 @@ pub struct Shared {
     pub leaves: Arc<Leaves>,
     pub commits: Arc<commits::Known>,
     pub metrics: Arc<Metrics>,
+    /// What the searches of the process are told of the blocks that are being filled; None if it has none.
+    pub filling: Option<Arc<FillingBlocks>>,
 }
 
 /// A connection, made when it is needed and thrown away when it fails.
@@ -169,7 +174,7 @@ impl Store {
                 Failure::NotStored(format!("cannot reach Postgres: {}", describe(&error)))
             };
             let client = db::connect(&config).await.map_err(away)?;
-            self.session = Some(Session::new(client));
+            self.session = Some(Session::new(client, self.shared.filling.clone()));
         }
         Ok(self.session.as_mut().expect("a session was just made"))
     }

@@ -12,7 +12,11 @@ mod meaning;
 mod oracle;
 mod rows;
 
-use std::{collections::HashSet, time::Instant};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use self::{
     answers::compare,
@@ -20,10 +24,12 @@ use self::{
     ledger::{Ledger, check},
 };
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 use crate::harness::{
     Fault, TestApp,
-    records::Dice,
+    app::JSON,
+    records::{Dice, with},
     run::{eventually, seconds},
 };
 
@@ -86,6 +92,9 @@ async fn every_state_answers_the_truth() {
     let door = Door::of(&app);
     door.post(&mut dice, 600).await;
     holds("hot", &app, &door, 200).await;
+    let reader = app.plan_again().roles("query").ready().await;
+    holds("hot, read by another process", &reader, &door, 60).await;
+    reader.stop().await;
 
     for fault in [Fault::LoseCommit, Fault::LoseCommitReply, Fault::Cut, Fault::LoseCommit] {
         let breaking = async {
@@ -189,6 +198,35 @@ async fn one_row_batches_are_signed_at_the_end() {
     let app = again.ready().await;
     holds("signed", &app, &door, 40).await;
     app.stop().await;
+}
+
+/// Writers tell the searches of their process what is in the blocks that they fill: before it is committed, or what somebody else has seen
+/// already would not be found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_committed_is_found_at_once() {
+    let app = TestApp::plan().ready().await;
+    let is_enough = AtomicBool::new(false);
+    let posting = async {
+        let mut posted = 0;
+        while !is_enough.load(Ordering::Relaxed) {
+            app.post(JSON, with("message", json!(format!("w{posted:06}"))).to_string(), &[])
+                .await
+                .accepted(1);
+            posted += 1;
+        }
+    };
+    let looking = async {
+        // The newest of all: ids of one moment are in no order, messages are.
+        let newest = "select message from records order by message collate \"C\" desc limit 1";
+        for _ in 0..400 {
+            let Some(message) = app.database().texts(newest, &[]).await.pop() else { continue };
+            let found = app.search(&[("q", &message)]).await;
+            assert_eq!(found["logs"].as_array().map(Vec::len), Some(1), "{message} is committed: {found}");
+        }
+        is_enough.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(posting, looking);
+    app.finish().await;
 }
 
 /// A process is frozen in the middle of its batches, its sessions are ended, another one writes into the same leaves, and it wakes up.

@@ -312,7 +312,13 @@ async fn search_state(database: &Database, history: &str) -> State {
     let values = values.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let config = Config::from_values(&values).expect("it is right");
     let pool = |purpose| db::pool(&url.parse().expect("a URL"), 2, purpose);
-    State::new(pool(Purpose::Query), pool(Purpose::Door), &config.search, Arc::new(Metrics::new()))
+    State::new(
+        pool(Purpose::Query),
+        pool(Purpose::Door),
+        &config.search,
+        Arc::new(Metrics::new()),
+        Arc::default(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -97,18 +97,26 @@ impl Known {
 
     /// A block whose signature cannot be read may hold anything.
     pub(super) fn learn_block(&mut self, block: OpenBlock, mut units: &[u8], signature: &[u8]) {
-        let Some(leaf) = self.leaf(block.leaf) else { return };
-        match read_units(&mut units) {
-            Some(units) if signature.len() == BYTES => {
-                let span = BlockSpan { number: block.number, level: block.level, units };
-                match leaf.chunks.last_mut() {
-                    Some(last) if !last.is_full() => Arc::make_mut(last).add(span, signature),
-                    _ => leaf.chunks.push(Arc::new(Chunk::of(span, signature))),
-                }
-            }
-            _ => leaf.unreadable.push(block),
+        if let (Some(units), BYTES) = (read_units(&mut units), signature.len()) {
+            let span = BlockSpan { number: block.number, level: block.level, units };
+            return self.learn_span(block.leaf, span, signature);
         }
-        self.hot.entry(block.leaf).or_default().insert(block.number);
+        let (number, place) = (block.leaf, block.number);
+        let Some(leaf) = self.leaf(number) else { return };
+        leaf.unreadable.push(block);
+        self.hot.entry(number).or_default().insert(place);
+        self.is_changed = true;
+    }
+
+    /// A block with its signature.
+    pub(super) fn learn_span(&mut self, leaf: i32, span: BlockSpan, signature: &[u8]) {
+        let (number, block) = (leaf, span.number);
+        let Some(leaf) = self.leaf(number) else { return };
+        match leaf.chunks.last_mut() {
+            Some(last) if !last.is_full() => Arc::make_mut(last).add(span, signature),
+            _ => leaf.chunks.push(Arc::new(Chunk::of(span, signature))),
+        }
+        self.hot.entry(number).or_default().insert(block);
         self.is_changed = true;
     }
 
@@ -155,7 +163,7 @@ mod tests {
         known.learn_group(1, group(1), &[], &[]);
         for number in 0..20 {
             let damaged: &[u8] = if number == 3 { &[] } else { &[0; BYTES] };
-            known.learn_block(OpenBlock { leaf: 1, number, level: 3 }, &units, damaged);
+            known.learn_block(OpenBlock { leaf: 1, number, level: 3, filling: None }, &units, damaged);
         }
         assert!(!known.is_cold() && known.has(1, 3) && !known.has(1, 20));
         let sealed: Vec<i32> = (0..10).collect();

@@ -65,10 +65,14 @@ impl Stage {
         // Who has one in memory that is open as well takes it once.
         for block in &leaf.unreadable {
             if !open.iter().any(|open| open.number == block.number) {
-                open.push(*block);
+                open.push(block.clone());
             }
         }
         for open in open {
+            if let Some(filling) = &open.filling {
+                heap.extend(candidates(aim, filling.as_ref(), &filling.blocks, blocks));
+                continue;
+            }
             if !aim.need.admits(open.level) {
                 blocks.skipped += 1;
                 continue;

@@ -43,7 +43,7 @@ fn take(walk: &mut Walk<'_>, units_max: usize) -> Vec<i32> {
 
 #[test]
 fn chunks_are_looked_into_when_their_turn_comes() {
-    let (snapshot, catalogue) = (snapshot(), Catalogue::default());
+    let (snapshot, catalogue) = (snapshot(), Catalogue::new(Arc::default()));
     for direction in [Direction::Older, Direction::Newer] {
         let aim = Aim { need: Need::anything(), from: Timestamp(100), to: Timestamp(700), direction };
         let mut walk = Walk::new(&snapshot, &catalogue, aim);
@@ -79,7 +79,7 @@ fn chunks_are_looked_into_when_their_turn_comes() {
 
 #[test]
 fn a_page_of_whatever_there_is_takes_no_more_than_should_fill_it() {
-    let (snapshot, catalogue) = (snapshot(), Catalogue::default());
+    let (snapshot, catalogue) = (snapshot(), Catalogue::new(Arc::default()));
     for (direction, first) in
         [(Direction::Older, [690, 680, 670, 660]), (Direction::Newer, [100, 110, 120, 130])]
     {

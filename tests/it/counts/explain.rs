@@ -8,6 +8,9 @@ use crate::harness::{TestApp, app::NDJSON, records::ndjson};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_shows_statements_and_plans_without_values() {
     let app = filled().await;
+    let found = json!({"level": "info", "message": "it's a\nsecret", "resourceId": "секрет", "timestamp": "2026-01-02T10:00:00Z",
+        "metadata": {"user": {"id": 424242.5}, "secret": "secret"}});
+    app.post(NDJSON, ndjson([found]), &[]).await.accepted(1);
     let secret = [
         ("message", "it's a\nsecret"),
         ("metadata.user.id", "424242.5"),

@@ -47,7 +47,7 @@ impl Universe {
         for index in 0..ROWS {
             read(&a_line(dice, now, texts), index, &mut rows);
         }
-        let mut blocks = Blocks::new(1);
+        let mut blocks = Blocks::new(1, None);
         let mut changes = Changes::default();
         blocks.supply(1, 0..1_000);
         let mut units = Vec::new();
