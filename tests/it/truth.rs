@@ -5,6 +5,7 @@
 
 mod answers;
 mod blocks;
+mod filling;
 mod filters;
 mod ingest;
 pub mod ledger;
@@ -12,11 +13,7 @@ mod meaning;
 mod oracle;
 mod rows;
 
-use std::{
-    collections::HashSet,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
-};
+use std::{collections::HashSet, time::Instant};
 
 use self::{
     answers::compare,
@@ -24,12 +21,10 @@ use self::{
     ledger::{Ledger, check},
 };
 use nix::sys::signal::Signal;
-use serde_json::json;
 
 use crate::harness::{
     Fault, TestApp,
-    app::JSON,
-    records::{Dice, with},
+    records::Dice,
     run::{eventually, seconds},
 };
 
@@ -198,35 +193,6 @@ async fn one_row_batches_are_signed_at_the_end() {
     let app = again.ready().await;
     holds("signed", &app, &door, 40).await;
     app.stop().await;
-}
-
-/// Writers tell the searches of their process what is in the blocks that they fill: before it is committed, or what somebody else has seen
-/// already would not be found.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_committed_is_found_at_once() {
-    let app = TestApp::plan().ready().await;
-    let is_enough = AtomicBool::new(false);
-    let posting = async {
-        let mut posted = 0;
-        while !is_enough.load(Ordering::Relaxed) {
-            app.post(JSON, with("message", json!(format!("w{posted:06}"))).to_string(), &[])
-                .await
-                .accepted(1);
-            posted += 1;
-        }
-    };
-    let looking = async {
-        // The newest of all: ids of one moment are in no order, messages are.
-        let newest = "select message from records order by message collate \"C\" desc limit 1";
-        for _ in 0..400 {
-            let Some(message) = app.database().texts(newest, &[]).await.pop() else { continue };
-            let found = app.search(&[("q", &message)]).await;
-            assert_eq!(found["logs"].as_array().map(Vec::len), Some(1), "{message} is committed: {found}");
-        }
-        is_enough.store(true, Ordering::Relaxed);
-    };
-    tokio::join!(posting, looking);
-    app.finish().await;
 }
 
 /// A process is frozen in the middle of its batches, its sessions are ended, another one writes into the same leaves, and it wakes up.
