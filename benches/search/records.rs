@@ -13,7 +13,7 @@ const LATE_MICROS_MAX: u64 = 3_600_000_000;
 /// Needles of each kind.
 pub(crate) const NEEDLES: u64 = 12;
 /// Rows of each rare phrase in the whole load.
-const RARE_PHRASE_ROWS: u64 = 20;
+pub(crate) const RARE_PHRASE_ROWS: u64 = 20;
 
 /// Each in [`RARE_PHRASE_ROWS`] rows.
 pub(crate) const RARE_WORDS: [&str; NEEDLES as usize] = [
@@ -78,6 +78,8 @@ pub(crate) struct Records {
     seed: u64,
     /// Distance between two rows of a rare phrase.
     rare_period: u64,
+    /// Only records before this number have one.
+    rare_end: u64,
     clock: Clock,
 }
 
@@ -85,7 +87,12 @@ impl Records {
     /// `total` records that end now.
     pub(crate) fn spread(seed: u64, total: u64) -> Self {
         let clock = Clock::Spread { total, end: Timestamp::now().0 };
-        Self { seed, rare_period: (total / RARE_PHRASE_ROWS).max(1), clock }
+        Self { seed, rare_period: (total / RARE_PHRASE_ROWS).max(1), rare_end: u64::MAX, clock }
+    }
+
+    /// All rows of the rare phrases are among the first `count` records, so there are as many of them however much is loaded.
+    pub(crate) fn rare_within(self, count: u64) -> Self {
+        Self { rare_period: (count / RARE_PHRASE_ROWS).max(1), rare_end: count, ..self }
     }
 
     /// The same traffic going on: what is made now carries the time of now, and nothing is older than this call.
@@ -179,7 +186,8 @@ impl Records {
             );
         }
         let place = number % self.rare_period;
-        if let Some(word) = (0..NEEDLES).find(|at| at * self.rare_period / NEEDLES == place) {
+        let word = (0..NEEDLES).find(|at| at * self.rare_period / NEEDLES == place);
+        if let Some(word) = word.filter(|_| number < self.rare_end) {
             let _ = write!(json, ", {} lattice", RARE_WORDS[word as usize]);
         }
         let scarce = random.below(20_000);
