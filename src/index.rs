@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The index is a superset, always: it says where a hit can be, and the exact condition runs on the rows there. A block without a
-//! signature is always searched, and a block with one never receives another row. What a signature holds of a row, and what a search
-//! asks for, are made by the same functions ([`signature`], [`tokens`]); a change there needs a new format number in [`group`].
+//! signature is always searched, except by the process that fills it ([`filling`]), and a block with one never receives another row. What a
+//! signature holds of a row, and what a search asks for, are made by the same functions ([`signature`], [`tokens`]); a change there needs a
+//! new format number in [`group`].
 
 pub mod signature;
 pub mod tokens;

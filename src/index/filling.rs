@@ -84,6 +84,11 @@ impl FillingBlocks {
         if is_signed { state.blocks.remove(&(leaf, block)) } else { None }
     }
 
+    /// Numbers of blocks may have been given out again.
+    pub fn clear(&self) {
+        *self.lock() = State::default();
+    }
+
     /// The writer ends, or does not know how a batch ended.
     pub fn forget(&self, writer: i32) {
         self.lock().blocks.retain(|_, filling| filling.writer != writer);

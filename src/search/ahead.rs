@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 
 use actix_web::web;
 
-use super::{State, session::Session};
+use super::{State, error::SearchError, session::Session};
 
 /// Pause while nothing comes; each look is a small transaction.
 const EVERY: Duration = Duration::from_secs(2);
 /// Pause while blocks come in: the most that a search has to learn by itself is what came in so long.
 const EVERY_BUSY: Duration = Duration::from_millis(200);
+
+/// Waits for nobody: another process may do the same.
+const INCARNATE: &str = "insert into incarnations default values on conflict do nothing";
 
 /// Runs until it is aborted.
 pub async fn run(state: web::Data<State>) {
@@ -26,9 +29,21 @@ pub async fn run(state: web::Data<State>) {
                 }
                 drop(snapshot);
                 session.close().await;
+                if !state.catalogue.is_named().await {
+                    pause = EVERY_BUSY;
+                    if let Err(error) = name_incarnation(&state).await {
+                        log::debug!("cannot name this incarnation of Postgres: {error:?}");
+                    }
+                }
             }
             Err(error) => log::debug!("cannot learn of the index: {error:?}"),
         }
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Until it has a name, nothing that is learnt is kept for the next search.
+async fn name_incarnation(state: &State) -> Result<(), SearchError> {
+    state.pool.get().await?.execute(INCARNATE, &[]).await?;
+    Ok(())
 }

@@ -106,7 +106,8 @@ pub struct OpenBlock {
     pub filling: Option<Arc<Filling>>,
 }
 
-const WATERMARK: &str = "select pg_snapshot_xmin(s)::text, s::text from pg_current_snapshot() s";
+const WATERMARK: &str =
+    "select pg_snapshot_xmin(s)::text, s::text, incarnation()::text from pg_current_snapshot() s";
 const LEAVES: &str = "select leaf, name, from_at, to_at from leaves where xact >= $1::text::xid8";
 const DROPPED: &str = "select leaf from dropped_leaves where xact >= $1::text::xid8";
 /// The blocks matter only to who has blocks in memory.
@@ -194,10 +195,17 @@ impl Catalogue {
             Ok(known) => known,
             Err(_) => return Err(SearchError::Busy { retry_after: BUSY }),
         };
-        // 1. What is new, without the signatures.
+        // 1. What is new, without the signatures; all of it, if what is known is of another history.
         let since = known.watermark.to_string();
-        let New { watermark, leaves, dropped, groups, open, signed } =
-            answered(news(client, begin, &since, known.is_cold())).await??;
+        let mut new = answered(news(client, begin, &since, known.is_cold())).await??;
+        let (oldest, incarnation) = new.origin()?;
+        if known.is_foreign(oldest, incarnation.as_deref()) {
+            self.start_over(&mut known);
+            let since = known.watermark.to_string();
+            new = answered(news(client, "", &since, known.is_cold())).await??;
+        }
+        known.incarnation = incarnation;
+        let New { watermark, leaves, dropped, groups, open, signed } = new;
         for row in leaves {
             known.learn_leaf(row.try_get(0)?, row.try_get(1)?, time(&row, 2)?, time(&row, 3)?);
         }
@@ -226,8 +234,7 @@ impl Catalogue {
             known.forget_leaf(row.try_get(0)?);
         }
         let as_of = AsOf::from_pg(watermark.try_get(1)?).ok_or_else(|| damaged("a snapshot"))?;
-        let oldest: &str = watermark.try_get(0)?;
-        known.watermark = oldest.parse().map_err(|_| damaged("a transaction's number"))?;
+        known.watermark = oldest;
         let open = open
             .iter()
             .map(|row| {
@@ -276,6 +283,22 @@ impl Catalogue {
     pub async fn forget(&self) {
         *self.known.lock().await = Known::default();
     }
+
+    /// Numbers of groups and blocks may have been given out again.
+    fn start_over(&self, known: &mut Known) {
+        if known.incarnation.is_some() {
+            log::info!("Postgres crashed, was replaced or was restored: the index is learnt anew");
+        }
+        *known = Known::default();
+        self.directories.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.kept.clear();
+        self.filling.clear();
+    }
+
+    /// Whether this incarnation of the server can be told from the next one.
+    pub async fn is_named(&self) -> bool {
+        self.known.lock().await.incarnation.is_some()
+    }
 }
 
 /// The answers to what is asked at the beginning of each search.
@@ -286,6 +309,15 @@ struct New {
     groups: Vec<Row>,
     open: Vec<Row>,
     signed: Vec<Row>,
+}
+
+impl New {
+    /// The oldest transaction that runs, and which incarnation of the server this is; None if it has no name yet.
+    fn origin(&self) -> Result<(u64, Option<String>), SearchError> {
+        let oldest: &str = self.watermark.try_get(0)?;
+        let oldest = oldest.parse().map_err(|_| damaged("a transaction's number"))?;
+        Ok((oldest, self.watermark.try_get(2)?))
+    }
 }
 
 /// One round trip: the statements follow each other on the wire.

@@ -3,7 +3,7 @@
 //!
 //! Leaves do not overlap, so they come one after the other. Within one, a heap holds the units that are known; the chunks and groups that
 //! could hold a nearer one are looked into first: chunks, which are in memory, one at a time, groups a few at a time, and their blocks one
-//! by one. Units of open blocks reach to the end of their leaf, because rows may be there. Where few units may hold a hit, a portion reaches
+//! by one. Units of open blocks that another process fills reach to the end of their leaf, because rows may be there. Where few units may hold a hit, a portion reaches
 //! over groups and leaves: each portion is a round trip.
 
 mod filled;

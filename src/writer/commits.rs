@@ -109,6 +109,13 @@ impl Known {
         news
     }
 
+    /// Postgres may have been restored meanwhile: what was stored may be stored no longer.
+    pub fn forget(&self) {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.young.clear();
+        memory.old.clear();
+    }
+
     /// Remembers what was committed.
     pub fn learn(&self, news: &[First<'_>]) {
         if news.is_empty() {

@@ -174,6 +174,7 @@ impl Store {
                 Failure::NotStored(format!("cannot reach Postgres: {}", describe(&error)))
             };
             let client = db::connect(&config).await.map_err(away)?;
+            self.shared.commits.forget();
             self.session = Some(Session::new(client, self.shared.filling.clone()));
         }
         Ok(self.session.as_mut().expect("a session was just made"))

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{
     Fault, TestApp,
     app::NDJSON,
+    postgres::{Database, Postgres},
     records::{Dice, ndjson, sample, with},
     run::{eventually, seconds},
 };
@@ -463,4 +464,41 @@ async fn a_block_that_is_being_filled_is_ruled_out_as_well() {
     }
     elsewhere.finish().await;
     app.finish_rows(200).await;
+}
+
+/// Numbers of transactions and blocks are given out again, while a process remembers what they meant before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_restored_hides_nothing() {
+    let mut server = Postgres::start();
+    let database = Database::on(&server, "logs").await;
+    let app = TestApp::plan().database(&database).ready().await;
+    let post = async |name: &str, count: usize| {
+        let records = (0..count).map(|n| {
+            let mut record = with("message", json!(format!("{name} {n:03}")));
+            record["commit"] = json!(if name == "kept" { "old" } else { "new" });
+            record
+        });
+        app.post(NDJSON, ndjson(records), &[]).await.accepted(count);
+    };
+    let found = async |name: &str| {
+        let found = app.search(&[("q", name), ("limit", "1000")]).await;
+        found["logs"].as_array().map(Vec::len)
+    };
+    post("kept", 10).await;
+    server.crash();
+    server.back_up();
+    server.start_again();
+    app.wait_ready().await;
+    post("lost", 600).await;
+    assert_eq!((found("kept").await, found("lost").await), (Some(10), Some(600)));
+    server.crash();
+    server.restore();
+    server.start_again();
+    app.wait_ready().await;
+    post("stored", 600).await;
+    let all = (found("kept").await, found("lost").await, found("stored").await);
+    assert_eq!(all, (Some(10), Some(0), Some(600)));
+    let deploys = app.get("/api/deploys").await.json.to_string();
+    assert!(deploys.contains(r#""new""#), "its marker was lost as well: {deploys}");
+    app.stop().await;
 }

@@ -53,6 +53,10 @@ impl Kept {
         self.0.get(&part)
     }
 
+    pub fn clear(&self) {
+        self.0.clear();
+    }
+
     pub fn keep(&self, part: Part, bytes: Bytes) {
         self.0.insert(part, bytes);
     }

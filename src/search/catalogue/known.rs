@@ -19,6 +19,8 @@ use crate::{
 pub(super) struct Known {
     /// Everything older was seen.
     pub(super) watermark: u64,
+    /// Of which life of the server all this is; None if that had no name.
+    pub(super) incarnation: Option<String>,
     leaves: BTreeMap<Timestamp, Arc<LeafView>>,
     /// Where a leaf begins, by its number.
     begins: HashMap<i32, Timestamp>,
@@ -83,6 +85,12 @@ impl Known {
             hot.retain(|block| !sealed.contains(block));
         }
         self.is_changed = true;
+    }
+
+    /// Whether all this is of another history: numbers that were given out since may have been given out before. Without a name it may well be.
+    pub(super) fn is_foreign(&self, oldest: u64, incarnation: Option<&str>) -> bool {
+        let is_same = incarnation.is_some() && self.incarnation.as_deref() == incarnation;
+        self.watermark > 0 && (!is_same || oldest < self.watermark)
     }
 
     /// Whether no block is in memory that could be in a group.

@@ -37,7 +37,7 @@ pub(super) struct Candidate {
     pub(super) farthest: i64,
     /// What the column `block` holds.
     pub(super) unit: i32,
-    /// None for a unit of an open block: not known.
+    /// None for a unit of an open block that another process fills: not known.
     pub(super) rows: Option<u8>,
 }
 

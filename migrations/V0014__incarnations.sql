@@ -1,0 +1,17 @@
+-- What processes remember of the index goes by numbers of transactions and blocks. After a crash, on a standby that was promoted, and in a backup that
+-- was restored, some of them are given out a second time, and mean something else. An unlogged table is empty in all three, so who remembers its row
+-- knows that all he remembers is of another history. Made anew by who misses it (src/search/ahead.rs).
+drop table if exists incarnations;
+create unlogged table incarnations (
+  only_one boolean primary key default true check (only_one),
+  id uuid not null default gen_random_uuid()
+);
+insert into incarnations default values;
+-- Null if the row is missing. A standby cannot read the table, and repeats the history of another server until it is promoted.
+create or replace function incarnation() returns uuid language plpgsql stable as $$
+begin
+  if pg_is_in_recovery() then
+    return '00000000-0000-0000-0000-000000000000';
+  end if;
+  return (select id from incarnations);
+end $$;
