@@ -50,6 +50,8 @@ pub struct Shared {
 pub struct Store {
     pub(super) shared: Shared,
     session: Option<Session>,
+    /// There was a session before this one.
+    reconnects: bool,
 }
 
 /// Which blocks a batch signs beside those that are complete.
@@ -61,7 +63,7 @@ enum Closing {
 
 impl Store {
     pub fn new(shared: Shared) -> Self {
-        Self { shared, session: None }
+        Self { shared, session: None, reconnects: false }
     }
 
     /// Writes a batch in one transaction. Messages and rows that turn out to be stored already are marked and skipped; rows that
@@ -174,7 +176,9 @@ impl Store {
                 Failure::NotStored(format!("cannot reach Postgres: {}", describe(&error)))
             };
             let client = db::connect(&config).await.map_err(away)?;
-            self.shared.commits.forget();
+            if std::mem::replace(&mut self.reconnects, true) {
+                self.shared.commits.forget();
+            }
             self.session = Some(Session::new(client, self.shared.filling.clone()));
         }
         Ok(self.session.as_mut().expect("a session was just made"))
