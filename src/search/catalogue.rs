@@ -13,7 +13,7 @@ mod known;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -38,11 +38,9 @@ use crate::{
 };
 pub use chunk::Chunk;
 pub use directory::{Directory, Place};
+use kept::KeptDirectories;
 pub use kept::{Kept, Part, Piece};
 use known::Known;
-
-/// Directories kept in memory, about 1.2 MB each.
-const DIRECTORIES_MAX: usize = 192;
 
 /// Signatures of one statement, 12 KiB each: far from what its own time limit allows.
 const FETCHED_MAX: usize = 1_024;
@@ -53,8 +51,7 @@ const BUSY: Duration = Duration::from_secs(2);
 /// Shared by all searches of the process.
 pub struct Catalogue {
     known: tokio::sync::Mutex<Known>,
-    /// By leaf and group; a group never changes.
-    directories: Mutex<HashMap<(i32, i32), Arc<Directory>>>,
+    directories: KeptDirectories,
     pub kept: Kept,
     filling: Arc<FillingBlocks>,
 }
@@ -178,7 +175,7 @@ impl LeafView {
 
 impl Catalogue {
     pub fn new(filling: Arc<FillingBlocks>) -> Self {
-        let (known, directories, kept) = (Default::default(), Mutex::default(), Kept::default());
+        let (known, directories, kept) = (Default::default(), KeptDirectories::default(), Kept::default());
         Self { known, directories, kept, filling }
     }
 
@@ -252,31 +249,26 @@ impl Catalogue {
         session: &mut Session,
         groups: &[(i32, Arc<GroupHead>)],
     ) -> Result<Vec<Arc<Directory>>, Stopped> {
-        let mut missing = Vec::new();
-        {
-            let cached = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_missing = |place: &(i32, i32)| !cached.contains_key(place);
-            missing.extend(groups.iter().map(|(leaf, group)| (*leaf, group.number)).filter(is_missing));
-        }
-        let mut fresh = HashMap::new();
+        let places = || groups.iter().map(|(leaf, group)| (*leaf, group.number));
+        // What is kept now may be gone when the rest is there.
+        let mut found: HashMap<_, _> =
+            places().filter_map(|place| Some((place, self.directories.get(place)?))).collect();
+        let missing: Vec<_> = places().filter(|place| !found.contains_key(place)).collect();
         if !missing.is_empty() {
             for row in session.statement(&sql::directories(missing.into_iter())).await? {
                 let directory = read_directory(row.try_get("directory")?);
                 let directory = directory.ok_or_else(|| damaged("the directory of a group"))?;
-                fresh
-                    .insert((row.try_get("leaf")?, row.try_get("grp")?), Arc::new(Directory::new(directory)));
+                let place = (row.try_get("leaf")?, row.try_get("grp")?);
+                let directory = Arc::new(Directory::new(directory));
+                self.directories.keep(place, directory.clone());
+                found.insert(place, directory);
             }
         }
-        let mut cached = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
-        if cached.len() + fresh.len() > DIRECTORIES_MAX {
-            cached.retain(|place, _| groups.iter().any(|(leaf, group)| (*leaf, group.number) == *place));
-        }
-        cached.extend(fresh);
-        let directory = |(leaf, group): &(i32, Arc<GroupHead>)| {
-            let known = cached.get(&(*leaf, group.number)).cloned();
+        let directory = |place| {
+            let known = found.get(&place).cloned();
             known.ok_or_else(|| Stopped::Failed(damaged("a group without a directory")))
         };
-        groups.iter().map(directory).collect()
+        places().map(directory).collect()
     }
 
     /// Reads everything anew at the next search.
@@ -290,7 +282,7 @@ impl Catalogue {
             log::info!("Postgres crashed, was replaced or was restored: the index is learnt anew");
         }
         *known = Known::default();
-        self.directories.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.directories.clear();
         self.kept.clear();
         self.filling.clear();
     }

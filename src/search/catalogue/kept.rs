@@ -2,8 +2,12 @@
 //! for the same. In: parts that were read. Out: those that are still there. A group never changes and its number is never used again, so
 //! none of them can be out of date.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
+
+use super::Directory;
 
 /// Bytes of all parts: of a word in ten million records some 50 KB, of an id 40.
 const BYTES_MAX: u64 = 64 << 20;
@@ -59,6 +63,43 @@ impl Kept {
 
     pub fn keep(&self, part: Part, bytes: Bytes) {
         self.0.insert(part, bytes);
+    }
+}
+
+/// Blocks of all directories that are kept, about 300 bytes each: 192 groups of 4,096.
+const BLOCKS_MAX: u64 = 192 << 12;
+/// What a directory takes beside its blocks, in blocks.
+const OVERHEAD_BLOCKS: u64 = 2;
+
+/// Directories by leaf and group.
+pub(super) struct KeptDirectories(Cache<(i32, i32), Arc<Directory>, InBlocks>);
+
+#[derive(Clone)]
+struct InBlocks;
+
+impl Weighter<(i32, i32), Arc<Directory>> for InBlocks {
+    fn weight(&self, _: &(i32, i32), directory: &Arc<Directory>) -> u64 {
+        directory.blocks.len() as u64 + OVERHEAD_BLOCKS
+    }
+}
+
+impl Default for KeptDirectories {
+    fn default() -> Self {
+        Self(Cache::with_weighter(1_024, BLOCKS_MAX, InBlocks))
+    }
+}
+
+impl KeptDirectories {
+    pub(super) fn get(&self, place: (i32, i32)) -> Option<Arc<Directory>> {
+        self.0.get(&place)
+    }
+
+    pub(super) fn keep(&self, place: (i32, i32), directory: Arc<Directory>) {
+        self.0.insert(place, directory);
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.clear();
     }
 }
 
