@@ -7,11 +7,12 @@ create unlogged table incarnations (
   id uuid not null default gen_random_uuid()
 );
 insert into incarnations default values;
--- Null if the row is missing. A standby cannot read the table, and repeats the history of another server until it is promoted.
-create or replace function incarnation() returns uuid language plpgsql stable as $$
+-- Null if the row is missing. The numbers of table and database tell a dump that was restored. A standby cannot read the table, and repeats the history
+-- of another server until it is promoted.
+create or replace function incarnation() returns text language plpgsql stable as $$
 begin
   if pg_is_in_recovery() then
-    return '00000000-0000-0000-0000-000000000000';
+    return 'standby';
   end if;
-  return (select id from incarnations);
+  return (select concat_ws(' ', i.id, i.tableoid, d.oid) from incarnations i, pg_database d where d.datname = current_database());
 end $$;

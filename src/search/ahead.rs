@@ -30,9 +30,11 @@ pub async fn run(state: web::Data<State>) {
                 drop(snapshot);
                 session.close().await;
                 if !state.catalogue.is_named().await {
-                    pause = EVERY_BUSY;
-                    if let Err(error) = name_incarnation(&state).await {
-                        log::debug!("cannot name this incarnation of Postgres: {error:?}");
+                    match name_incarnation(&state).await {
+                        Ok(()) => pause = EVERY_BUSY,
+                        Err(error) => log::warn!(
+                            "cannot name this incarnation of Postgres, so each search learns the index anew: {error:?}"
+                        ),
                     }
                 }
             }
@@ -44,6 +46,6 @@ pub async fn run(state: web::Data<State>) {
 
 /// Until it has a name, nothing that is learnt is kept for the next search.
 async fn name_incarnation(state: &State) -> Result<(), SearchError> {
-    state.pool.get().await?.execute(INCARNATE, &[]).await?;
+    state.shelf.get().await?.execute(INCARNATE, &[]).await?;
     Ok(())
 }

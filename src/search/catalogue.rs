@@ -104,7 +104,7 @@ pub struct OpenBlock {
 }
 
 const WATERMARK: &str =
-    "select pg_snapshot_xmin(s)::text, s::text, incarnation()::text from pg_current_snapshot() s";
+    "select pg_snapshot_xmin(s)::text, s::text, incarnation() from pg_current_snapshot() s";
 const LEAVES: &str = "select leaf, name, from_at, to_at from leaves where xact >= $1::text::xid8";
 const DROPPED: &str = "select leaf from dropped_leaves where xact >= $1::text::xid8";
 /// The blocks matter only to who has blocks in memory.

@@ -500,5 +500,14 @@ async fn a_backup_that_is_restored_hides_nothing() {
     assert_eq!(all, (Some(10), Some(0), Some(600)));
     let deploys = app.get("/api/deploys").await.json.to_string();
     assert!(deploys.contains(r#""new""#), "its marker was lost as well: {deploys}");
+    // A dump that is restored into the same database has the same rows in other tables.
+    let sql = database.connect().await;
+    let incarnation =
+        async || -> Option<String> { sql.query_one("select incarnation()", &[]).await.unwrap().get(0) };
+    let before = eventually("this incarnation has a name", seconds(20), incarnation).await;
+    let restored = "create unlogged table again (like incarnations including all); insert into again select * from incarnations;
+        drop table incarnations; alter table again rename to incarnations";
+    sql.batch_execute(restored).await.unwrap();
+    assert!(incarnation().await.is_some_and(|after| after != before));
     app.stop().await;
 }
