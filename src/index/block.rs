@@ -32,7 +32,7 @@ const IDLE_ROWS_MAX: u64 = 4_096;
 const LATE_MICROS: [i64; 2] = [10_000_000, 120_000_000];
 /// Where a block was filled within so much event time, rows of the next one stand in its units by resource, and no longer in the order in which they
 /// came: whoever asks for one of many resources reads some of the units and not all. Where rows are few, a unit would reach over hours.
-const QUICK_MICROS: i64 = 60_000_000;
+pub const QUICK_MICROS: i64 = 60_000_000;
 /// Streams of a leaf: its levels, each on time, late and very late.
 const STREAMS_MAX: usize = Level::ALL.len() * (LATE_MICROS.len() + 1);
 /// A byte of an encoded row sets no more bits than this: two in a message, and in metadata a value of two bytes, `1,`, sets eight.

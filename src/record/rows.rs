@@ -91,16 +91,7 @@ impl Rows {
         fn text(bytes: &[u8]) -> &str {
             std::str::from_utf8(bytes).expect("encoded from a text")
         }
-        let mut rest = &self.row(meta)[2..];
-        let mut fields: [Option<&[u8]>; COLUMN_COUNT as usize - 1] = [None; COLUMN_COUNT as usize - 1];
-        for field in &mut fields {
-            let (length, after) = rest.split_first_chunk::<4>().expect("every field has its length");
-            let length = usize::try_from(i32::from_be_bytes(*length)).ok();
-            let (bytes, after) = after.split_at(length.unwrap_or(0));
-            *field = length.map(|_| bytes);
-            rest = after;
-        }
-        let [.., resource_id, trace_id, span_id, commit, message, metadata] = fields;
+        let [.., resource_id, trace_id, span_id, commit, message, metadata] = self.fields(meta);
         RowText {
             resource_id: resource_id.map_or("", text),
             trace_id,
@@ -109,6 +100,25 @@ impl Rows {
             message: message.map_or("", text),
             metadata: metadata.map(text),
         }
+    }
+
+    /// The resource of an encoded row, as bytes.
+    pub fn resource_id(&self, meta: &RowMeta) -> &[u8] {
+        let [.., resource_id, _, _, _, _, _] = self.fields(meta);
+        resource_id.unwrap_or_default()
+    }
+
+    fn fields(&self, meta: &RowMeta) -> [Option<&[u8]>; COLUMN_COUNT as usize - 1] {
+        let mut rest = &self.row(meta)[2..];
+        let mut fields = [None; COLUMN_COUNT as usize - 1];
+        for field in &mut fields {
+            let (length, after) = rest.split_first_chunk::<4>().expect("every field has its length");
+            let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+            let (bytes, after) = after.split_at(length.unwrap_or(0));
+            *field = length.map(|_| bytes);
+            rest = after;
+        }
+        fields
     }
 
     /// The client's own name for a row.

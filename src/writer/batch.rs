@@ -120,6 +120,10 @@ impl Batch {
         self.messages[entry.0].rows.text(self.meta(entry))
     }
 
+    pub fn resource_id(&self, entry: Entry) -> &[u8] {
+        self.messages[entry.0].rows.resource_id(self.meta(entry))
+    }
+
     /// Id and the client's own name of a row that has one.
     pub fn name(&self, entry: Entry) -> Option<(Uuid, &str)> {
         let name = self.messages[entry.0].rows.name(entry.1)?;

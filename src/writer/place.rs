@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use tokio_postgres::Client;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     batch::{Batch, Entry},
@@ -11,7 +12,10 @@ use super::{
     error::{Failure, Phase, classify},
     leaves::{Leaf, Leaves},
 };
-use crate::index::block::{Blocks, Changes, NUMBERS};
+use crate::index::{
+    block::{Blocks, Changes, NUMBERS, QUICK_MICROS},
+    signature::BLOCK_ROWS,
+};
 
 /// Up to so many leaves each get a COPY of their own; beyond, one COPY goes through the parent, which costs 5-15 %.
 const LEAVES_DIRECT_MAX: usize = 4;
@@ -26,7 +30,8 @@ pub struct Target {
 }
 
 /// Rows of one leaf, sorted by level and time: 32 rows in the order in which somebody sends what happened long ago would make a unit that reaches
-/// over all of it, and every page would read every unit.
+/// over all of it, and every page would read every unit. As many as fill a block stand by resource, if they are close in time: what goes into one
+/// unit then lies on two or three pages of the table, not on ten.
 pub type LeafRows = (Arc<Leaf>, Vec<Entry>);
 
 /// Rows by leaf; leaves that are missing are made. In the order of time, so that two writers cannot wait for each other.
@@ -62,8 +67,18 @@ pub async fn by_leaf(
             (meta.level, meta.timestamp)
         };
         entries.sort_by_key(key);
+        for level in entries.chunk_by_mut(|one, other| batch.meta(*one).level == batch.meta(*other).level) {
+            level.chunks_mut(BLOCK_ROWS).for_each(|rows| by_resource(batch, rows));
+        }
     }
     Ok(groups)
+}
+
+fn by_resource(batch: &Batch, rows: &mut [Entry]) {
+    let at = |entry: Option<&Entry>| entry.map_or(0, |entry| batch.meta(*entry).timestamp.0);
+    if at(rows.last()) - at(rows.first()) <= QUICK_MICROS {
+        rows.sort_by_cached_key(|entry| xxh3_64(batch.resource_id(*entry)));
+    }
 }
 
 /// Sees to it that no leaf runs out of numbers for blocks while its rows are on their way to Postgres.
