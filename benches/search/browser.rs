@@ -44,7 +44,7 @@ impl Seen {
     }
 }
 
-/// It ends with this.
+/// To be closed; the driver ends with this.
 pub(crate) struct Browser {
     driver: Child,
     session: String,
@@ -103,6 +103,11 @@ look();"
         seen
     }
 
+    /// Ends Chromium; the driver that is told to end leaves it behind now and then.
+    pub(crate) async fn close(self) {
+        let _ = self.client.delete(&self.session).send().await;
+    }
+
     async fn tell(&self, path: &str, body: Value) -> Value {
         let answer = self.client.post(format!("{}/{path}", self.session)).json(&body).send().await;
         let mut answer: Value = answer.expect("chromedriver answers").json().await.expect("JSON");
@@ -113,7 +118,6 @@ look();"
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends its Chromium when it is told to end itself.
         let pid = nix::unistd::Pid::from_raw(self.driver.id() as i32);
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.driver.wait();

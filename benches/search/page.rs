@@ -79,6 +79,7 @@ pub(crate) async fn run(product: &Product, settings: &Settings, tables: &mut Tab
         progress.say(&format!("page, {name}: painted p50 {:.1} ms", seen.painted_p50()));
     }
     trace::run(product, &browser, settings, tables, progress).await;
+    browser.close().await;
 }
 
 /// A line about what a browser has painted.
