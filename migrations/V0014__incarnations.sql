@@ -7,12 +7,12 @@ create unlogged table incarnations (
   id uuid not null default gen_random_uuid()
 );
 insert into incarnations default values;
--- Null if the row is missing. The numbers of table and database tell a dump that was restored. A standby cannot read the table, and repeats the history
+-- Null if the row is missing. The number of the table tells a dump that was restored. A standby cannot read the table, and repeats the history
 -- of another server until it is promoted.
 create or replace function incarnation() returns text language plpgsql stable as $$
 begin
   if pg_is_in_recovery() then
     return 'standby';
   end if;
-  return (select concat_ws(' ', i.id, i.tableoid, d.oid) from incarnations i, pg_database d where d.datname = current_database());
+  return (select concat_ws(' ', id, tableoid) from incarnations);
 end $$;

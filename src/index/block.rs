@@ -30,9 +30,11 @@ const IDLE_ROWS_MAX: u64 = 4_096;
 /// A row that is so much older than the newest one of its leaf is late, or very late: batches that overtake each other, and what somebody
 /// sends after an outage.
 const LATE_MICROS: [i64; 2] = [10_000_000, 120_000_000];
+/// Rows that are no farther apart are never late beside each other, in whichever order they are placed.
+pub const TOGETHER_MICROS: i64 = LATE_MICROS[0];
 /// Where a block was filled within so much event time, rows of the next one stand in its units by resource, and no longer in the order in which they
 /// came: whoever asks for one of many resources reads some of the units and not all. Where rows are few, a unit would reach over hours.
-pub const QUICK_MICROS: i64 = 60_000_000;
+const QUICK_MICROS: i64 = 60_000_000;
 /// Streams of a leaf: its levels, each on time, late and very late.
 const STREAMS_MAX: usize = Level::ALL.len() * (LATE_MICROS.len() + 1);
 /// A byte of an encoded row sets no more bits than this: two in a message, and in metadata a value of two bytes, `1,`, sets eight.

@@ -57,14 +57,16 @@ struct State {
 impl FillingBlocks {
     /// A block got rows that are about to be committed.
     pub fn open(&self, writer: i32, leaf: i32, span: &BlockSpan, signature: &[u8]) {
-        self.put(leaf, Filling::of(writer, span, signature, false));
+        let filling = Arc::new(Filling::of(writer, span, signature, false));
+        self.lock().blocks.insert((leaf, span.number), filling);
     }
 
     /// A block gets no more rows, if its batch is committed.
     pub fn signed(&self, writer: i32, leaf: i32, span: &BlockSpan, signature: &[u8]) {
-        let place = self.put(leaf, Filling::of(writer, span, signature, true));
+        let filling = Arc::new(Filling::of(writer, span, signature, true));
         let mut state = self.lock();
-        state.signed.push_back(place);
+        state.blocks.insert((leaf, span.number), filling);
+        state.signed.push_back((leaf, span.number));
         if state.signed.len() > SIGNED_MAX
             && let Some(oldest) = state.signed.pop_front()
         {
@@ -92,12 +94,6 @@ impl FillingBlocks {
     /// The writer ends, or does not know how a batch ended.
     pub fn forget(&self, writer: i32) {
         self.lock().blocks.retain(|_, filling| filling.writer != writer);
-    }
-
-    fn put(&self, leaf: i32, filling: Filling) -> (i32, i32) {
-        let number = filling.blocks[0].as_ref().map_or(0, |block| block.number);
-        self.lock().blocks.insert((leaf, number), Arc::new(filling));
-        (leaf, number)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

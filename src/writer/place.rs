@@ -13,7 +13,7 @@ use super::{
     leaves::{Leaf, Leaves},
 };
 use crate::index::{
-    block::{Blocks, Changes, NUMBERS, QUICK_MICROS},
+    block::{Blocks, Changes, NUMBERS, TOGETHER_MICROS},
     signature::BLOCK_ROWS,
 };
 
@@ -76,7 +76,7 @@ pub async fn by_leaf(
 
 fn by_resource(batch: &Batch, rows: &mut [Entry]) {
     let at = |entry: Option<&Entry>| entry.map_or(0, |entry| batch.meta(*entry).timestamp.0);
-    if at(rows.last()) - at(rows.first()) <= QUICK_MICROS {
+    if at(rows.last()) - at(rows.first()) <= TOGETHER_MICROS {
         rows.sort_by_cached_key(|entry| xxh3_64(batch.resource_id(*entry)));
     }
 }
