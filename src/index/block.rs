@@ -331,13 +331,14 @@ mod tests {
         assert_eq!([10_000 - 10, 10_000 - 120, 5].map(&mut place), [on_time, late, very_late]);
     }
 
-    /// Units of three blocks that are filled with rows of sixteen resources in turn, so many microseconds apart: how many resources each unit has.
-    fn resources_of_units(micros: i64) -> Vec<Vec<usize>> {
+    /// Units of three blocks that are filled with rows of sixteen resources in turn, `run` of each, so many microseconds apart: how many
+    /// resources each unit has.
+    fn resources_of_units(run: i64, micros: i64) -> Vec<Vec<usize>> {
         let mut blocks = Blocks::new(1, None);
         blocks.supply(1, 0..NUMBERS);
         let mut of_units: BTreeMap<i32, BTreeSet<String>> = BTreeMap::new();
         for at in 0..3 * BLOCK_ROWS as i64 {
-            let resource = format!("service-{}", at % 16);
+            let resource = format!("service-{}", at / run % 16);
             let row = RowText { resource_id: &resource, ..row() };
             let unit = blocks.place(1, 3, Timestamp(at * micros), &row, &mut Changes::default());
             of_units.entry(unit).or_default().insert(resource);
@@ -350,13 +351,17 @@ mod tests {
     fn rows_that_come_quickly_stand_by_resource() {
         let (in_order, by_resource) = (vec![16; UNITS], vec![2; UNITS]);
         assert_eq!(
-            resources_of_units(QUICK_MICROS / 255),
+            resources_of_units(1, QUICK_MICROS / 255),
             [in_order.clone(), by_resource.clone(), by_resource]
         );
         assert_eq!(
-            resources_of_units(QUICK_MICROS / 255 + 1),
+            resources_of_units(1, QUICK_MICROS / 255 + 1),
             [in_order.clone(), in_order.clone(), in_order]
         );
+        // Three of each, so that a unit for every row in turn would have all of them.
+        let blocks = resources_of_units(3, 1);
+        assert!(blocks[0].iter().all(|resources| *resources >= 11), "{blocks:?}");
+        assert!(blocks[1..].iter().flatten().all(|resources| *resources <= 4), "{blocks:?}");
     }
 
     /// A resource with most of the rows fills the room that the others leave.

@@ -108,6 +108,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_directories_it_keeps_so_many_blocks() {
+        let kept = KeptDirectories::default();
+        for group in 0..400 {
+            kept.keep((1, group), Arc::new(Directory::new(vec![None; 4_096])));
+        }
+        let there = (0..400).filter(|group| kept.get((1, *group)).is_some()).count();
+        assert!((150..=192).contains(&there), "{there}");
+        // Small ones by the thousand.
+        for group in 0..4_000 {
+            kept.keep((2, group), Arc::new(Directory::new(vec![None; 8])));
+        }
+        assert!(kept.get((2, 3_999)).is_some() && kept.get((1, 0)).is_none());
+        kept.clear();
+        assert!(kept.get((2, 3_999)).is_none());
+    }
+
+    #[test]
     fn it_holds_no_more_than_it_may() {
         let kept = Kept::default();
         let part = |group| Part { leaf: 1, group, piece: Piece::Byte(7) };

@@ -143,6 +143,18 @@ mod tests {
     use super::*;
     use crate::index::span::{Unit, write_units};
 
+    #[test]
+    fn what_is_of_another_history_is_told() {
+        let mut known = Known::default();
+        assert!(!known.is_foreign(5, None), "nothing is known yet");
+        known.watermark = 10;
+        assert!(known.is_foreign(11, None), "without names nobody can tell");
+        known.incarnation = Some("one".into());
+        assert!(!known.is_foreign(10, Some("one")));
+        assert!(known.is_foreign(9, Some("one")), "numbers of transactions have gone back");
+        assert!(known.is_foreign(11, Some("other")) && known.is_foreign(11, None));
+    }
+
     /// Between two searches a leaf is dropped, and rows that come late make another of the same range.
     #[test]
     fn a_leaf_that_is_made_anew_is_not_forgotten_with_the_old_one() {
